@@ -1,0 +1,192 @@
+//! Retry policies and time limits. Pure: jitter and elapsed time come from outside.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// When to try again, and when to stop trying.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// Upper bound of the first wait. Default 1 s.
+    #[serde(with = "millis")]
+    pub initial_interval: Duration,
+    /// Growth of that bound from attempt to attempt. Default 2.0; below 1 counts as 1.
+    pub backoff_coefficient: f64,
+    /// The bound grows no further than this. Default 60 s.
+    #[serde(with = "millis")]
+    pub maximum_interval: Duration,
+    /// Attempts in all, the first included; 0 is unlimited. Default 10.
+    pub maximum_attempts: u32,
+    /// No new attempt this long after the first. Default none.
+    #[serde(default, with = "option_millis", skip_serializing_if = "Option::is_none")]
+    pub total_budget: Option<Duration>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            initial_interval: Duration::from_secs(1),
+            backoff_coefficient: 2.0,
+            maximum_interval: Duration::from_secs(60),
+            maximum_attempts: 10,
+            total_budget: None,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// No longer wait than this is ever taken from a service's `Retry-After`.
+    pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+
+    /// The policy of an undo: 30 attempts, 1 s growing to 5 min.
+    pub fn undo() -> Self {
+        Self {
+            maximum_interval: Duration::from_mins(5),
+            maximum_attempts: 30,
+            ..Self::default()
+        }
+    }
+
+    /// The same policy, but it never gives up.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { maximum_attempts: 0, total_budget: None, ..self }
+    }
+
+    /// How long to wait after the failed attempt number `attempt` (from 1), or
+    /// `None` when it was the last. `jitter` in `0.0..=1.0` spreads the wait over
+    /// its whole range (full jitter); `retry_after` is a service's own wish.
+    pub fn next(
+        &self,
+        attempt: u32,
+        elapsed: Duration,
+        retry_after: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
+        if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
+            return None;
+        }
+        let wait = match retry_after {
+            Some(asked) => asked.min(Self::RETRY_AFTER_MAX),
+            None => self.bound(attempt).mul_f64(jitter.clamp(0.0, 1.0)),
+        };
+        match self.total_budget {
+            Some(budget) if elapsed.saturating_add(wait) > budget => None,
+            _ => Some(wait),
+        }
+    }
+
+    fn bound(&self, attempt: u32) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let factor = self.backoff_coefficient.max(1.0).powi(exponent);
+        let bound = self.initial_interval.as_secs_f64() * factor;
+        let cap = self.maximum_interval.as_secs_f64();
+        if bound.is_finite() { Duration::from_secs_f64(bound.min(cap)) } else { self.maximum_interval }
+    }
+}
+
+/// Retries and time limits of one activity.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityOptions {
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// Limit of one attempt; past it the attempt failed technically. Default 10 s.
+    #[serde(with = "millis")]
+    pub start_to_close: Duration,
+}
+
+impl Default for ActivityOptions {
+    fn default() -> Self {
+        Self { retry: RetryPolicy::default(), start_to_close: Duration::from_secs(10) }
+    }
+}
+
+impl ActivityOptions {
+    /// The default of an undo.
+    pub fn undo() -> Self {
+        Self { retry: RetryPolicy::undo(), ..Self::default() }
+    }
+}
+
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+}
+
+mod option_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature serde asks for")]
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::millis::serialize(value, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_wait_doubles_up_to_its_maximum() {
+        let policy = RetryPolicy::default();
+        let waits: Vec<_> =
+            (1..=9).map(|n| policy.next(n, SECOND, None, 1.0).unwrap().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn jitter_spreads_the_wait_over_its_whole_range() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.next(3, SECOND, None, 0.0), Some(Duration::ZERO));
+        assert_eq!(policy.next(3, SECOND, None, 0.5), Some(2 * SECOND));
+    }
+
+    #[test]
+    fn the_tenth_attempt_is_the_last_and_zero_means_no_last() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.next(10, SECOND, None, 1.0), None);
+        assert!(policy.unlimited().next(u32::MAX, SECOND, None, 1.0).is_some());
+    }
+
+    #[test]
+    fn a_budget_ends_the_retries_before_it_is_overdrawn() {
+        let policy = RetryPolicy { total_budget: Some(5 * SECOND), ..RetryPolicy::default() };
+        assert_eq!(policy.next(2, 3 * SECOND, None, 1.0), Some(2 * SECOND));
+        assert_eq!(policy.next(2, 4 * SECOND, None, 1.0), None);
+    }
+
+    #[test]
+    fn a_service_may_ask_for_a_wait_but_not_for_a_day() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.next(1, SECOND, Some(7 * SECOND), 0.3), Some(7 * SECOND));
+        let day = Duration::from_hours(24);
+        assert_eq!(policy.next(1, SECOND, Some(day), 0.3), Some(RetryPolicy::RETRY_AFTER_MAX));
+    }
+}

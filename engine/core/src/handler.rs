@@ -1,9 +1,12 @@
 //! What an activity provider implements, on the other side of the I/O line.
 
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Activity, Seq};
+use crate::{Activity, ActivityOptions, Payload, Seq};
 
 /// Performs one kind of activity.
 ///
@@ -99,5 +102,116 @@ impl ActivityContext {
             Direction::Undo => "undo",
         };
         format!("{}/{}/{direction}", self.run, self.seq.0)
+    }
+}
+
+/// How one attempt ended, with its types erased.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attempt {
+    /// The handler answered.
+    Done(Payload),
+    /// The handler refused.
+    Refused(Payload),
+    /// Something technical: worth another attempt.
+    Failed {
+        /// What went wrong.
+        reason: String,
+        /// When the service asked to be called again.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Attempt {
+    /// A technical failure.
+    pub fn failed(reason: impl ToString) -> Self {
+        Self::Failed { reason: reason.to_string(), retry_after: None }
+    }
+}
+
+type BoxAttempt = Pin<Box<dyn Future<Output = Attempt> + Send>>;
+
+/// A handler with its types erased, and the options its activity declares.
+#[derive(Clone)]
+pub struct ErasedHandler {
+    /// [`Activity::options`].
+    pub options: ActivityOptions,
+    /// [`Activity::options_as_undo`].
+    pub options_as_undo: ActivityOptions,
+    handle: Arc<dyn Fn(&Payload, ActivityContext) -> BoxAttempt + Send + Sync>,
+}
+
+impl ErasedHandler {
+    fn new<A: Activity, H: Handler<A>>(handler: H) -> Self {
+        let handler = Arc::new(handler);
+        let handle = move |request: &Payload, cx: ActivityContext| -> BoxAttempt {
+            let (handler, ask) = (Arc::clone(&handler), request.decode::<A>());
+            Box::pin(async move {
+                match ask {
+                    Ok(ask) => erase::<A>(handler.handle(ask, cx).await),
+                    Err(error) => Attempt::failed(format!("request of {}: {error}", A::NAME)),
+                }
+            })
+        };
+        Self {
+            options: A::options(),
+            options_as_undo: A::options_as_undo(),
+            handle: Arc::new(handle),
+        }
+    }
+
+    /// Makes one attempt.
+    pub fn handle(&self, request: &Payload, cx: ActivityContext) -> BoxAttempt {
+        (self.handle)(request, cx)
+    }
+}
+
+fn erase<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Attempt {
+    let encoded = match answer {
+        Ok(output) => Payload::of(&output).map(Attempt::Done),
+        Err(Failure::Refused(error)) => Payload::of(&error).map(Attempt::Refused),
+        Err(Failure::Retry { reason, after }) => {
+            return Attempt::Failed { reason: reason.to_string(), retry_after: after };
+        }
+    };
+    encoded.unwrap_or_else(|error| Attempt::failed(format!("answer of {}: {error}", A::NAME)))
+}
+
+/// Handlers by the name of the activity they perform.
+#[derive(Clone, Default)]
+pub struct Handlers(BTreeMap<&'static str, ErasedHandler>);
+
+impl Handlers {
+    /// Adds one; a second for the same activity replaces the first.
+    #[must_use]
+    pub fn with<A: Activity>(mut self, handler: impl Handler<A>) -> Self {
+        self.0.insert(A::NAME, ErasedHandler::new::<A, _>(handler));
+        self
+    }
+
+    /// Adds all of `others`.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The handler of the activity called `name`.
+    pub fn get(&self, name: &str) -> Option<&ErasedHandler> {
+        self.0.get(name)
+    }
+
+    /// The names of all activities that have a handler.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
+
+impl<A: Activity, H: Handler<A>> Handler<A> for Arc<H> {
+    fn handle(
+        &self,
+        ask: A,
+        cx: ActivityContext,
+    ) -> impl Future<Output = Result<A::Output, Failure<A::Error>>> + Send {
+        H::handle(self, ask, cx)
     }
 }

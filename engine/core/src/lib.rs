@@ -1,1 +1,66 @@
-//! Being built.
+//! The pure heart of Hansom: history in, commands out.
+//!
+//! Nothing here does I/O, reads a clock, or knows that Postgres exists; the
+//! manifest has no dependency that could. A saga is a plain `async fn`:
+//! `Ok` commits it, `Err` unwinds it, and the undo of a step is recorded
+//! before the step is made.
+//!
+//! ```
+//! use hansom_core::{Activity, ActivityError, Ctx, Never, Workflow, testing::Script};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)] struct Charge { trip: u64 }
+//! #[derive(Serialize, Deserialize)] struct Refund { trip: u64 }
+//! #[derive(Serialize, Deserialize)] struct Complete { trip: u64 }
+//! impl Activity for Charge { const NAME: &str = "charge"; type Output = (); type Error = Never; }
+//! impl Activity for Refund { const NAME: &str = "refund"; type Output = (); type Error = Never; }
+//! impl Activity for Complete { const NAME: &str = "complete"; type Output = (); type Error = Never; }
+//!
+//! struct Trip;
+//! impl Workflow for Trip {
+//!     const NAME: &str = "trip";
+//!     const ACTIVITIES: &[&str] = &[Charge::NAME, Refund::NAME, Complete::NAME];
+//!     type Input = u64;
+//!     type Output = ();
+//!     type Error = ActivityError<Never>;
+//!
+//!     async fn run(ctx: Ctx, trip: u64) -> Result<(), Self::Error> {
+//!         ctx.run(Charge { trip }).undo(Refund { trip }).await?;
+//!         ctx.pivot().run(Complete { trip }).await;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // A charge whose outcome is lost is refunded too.
+//! let story = Script::<Trip>::start(&7).lose::<Charge>().complete::<Refund>(&()).story();
+//! assert_eq!(story, ["charge", "unwind", "undo: refund", "failed"]);
+//! ```
+//!
+//! The rooms: [`Workflow`] and its friends are what authors write (`contract`),
+//! [`Ctx`] is what a body may await (`context`, `step`), [`Event`] and
+//! [`Command`] are the vocabulary (`history`), [`Ledger`] is what history adds
+//! up to, [`Machine`] runs one workflow, live or in replay, and [`Handler`] is
+//! implemented on the other side of the I/O line.
+
+mod context;
+mod contract;
+mod handler;
+mod history;
+mod ledger;
+mod machine;
+mod options;
+mod step;
+pub mod testing;
+mod workflows;
+
+pub use context::{Committed, Ctx, Either, Elapsed, Signals};
+pub use contract::{Activity, ActivityError, Harmless, Never, Signal, Workflow};
+pub use handler::{
+    ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers,
+};
+pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timestamp};
+pub use ledger::{Because, Ledger, News, PlannedUndo, Rang, Running, Status, UndoStatus};
+pub use machine::{Machine, WorkflowType};
+pub use options::{ActivityOptions, RetryPolicy};
+pub use step::{Step, StepWithoutUndo};
+pub use workflows::Workflows;

@@ -1,0 +1,136 @@
+//! A side effect on its way from the body to history and back.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::context::Outcome;
+use crate::{
+    Activity, ActivityError, ActivityOptions, Call, Command, Ctx, Harmless, Never, Payload,
+    RetryPolicy, Seq,
+};
+
+/// A side effect that has not yet said how it would be undone.
+#[must_use = "a step does nothing unless awaited"]
+pub struct StepWithoutUndo<A: Activity>(Step<A>);
+
+impl<A: Activity> StepWithoutUndo<A> {
+    pub(crate) fn new(ctx: Ctx, request: &A) -> Self {
+        Self(Step {
+            ctx,
+            request: Payload::of(request),
+            undo: None,
+            options: None,
+            seq: None,
+            answer: PhantomData,
+        })
+    }
+
+    /// How to compensate, should the saga unwind.
+    ///
+    /// A value known *before* the action runs, so an action whose outcome is
+    /// lost can be undone as well as one that succeeded: address it by a
+    /// business id or an idempotency key, never by the action's output.
+    #[expect(clippy::needless_pass_by_value, reason = "`undo(Refund { .. })` reads best")]
+    pub fn undo<U: Activity<Error = Never>>(mut self, request: U) -> Step<A> {
+        self.0.undo = Some((U::NAME, Payload::of(&request)));
+        self.0
+    }
+
+    /// Overrides the activity type's retry policy for this step.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.0 = self.0.retry(policy);
+        self
+    }
+
+    /// Overrides the activity type's limit of one attempt for this step.
+    pub fn start_to_close(mut self, limit: Duration) -> Self {
+        self.0 = self.0.start_to_close(limit);
+        self
+    }
+
+    /// Past the pivot there is nothing to undo, and no end of trying: the
+    /// ledger knows, so that nothing has to be written down.
+    pub(crate) fn unlimited(self) -> Step<A> {
+        self.0
+    }
+}
+
+impl<A: Harmless> IntoFuture for StepWithoutUndo<A> {
+    type Output = Result<A::Output, ActivityError<A::Error>>;
+    type IntoFuture = Step<A>;
+
+    fn into_future(self) -> Step<A> {
+        self.0
+    }
+}
+
+/// A side effect about to be asked for.
+#[must_use = "a step does nothing unless awaited"]
+pub struct Step<A: Activity> {
+    ctx: Ctx,
+    request: Result<Payload, serde_json::Error>,
+    undo: Option<(&'static str, Result<Payload, serde_json::Error>)>,
+    options: Option<ActivityOptions>,
+    seq: Option<Seq>,
+    answer: PhantomData<fn() -> A>,
+}
+
+impl<A: Activity> Step<A> {
+    /// Overrides the activity type's retry policy for this step.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.options.get_or_insert_with(A::options).retry = policy;
+        self
+    }
+
+    /// Overrides the activity type's limit of one attempt for this step.
+    pub fn start_to_close(mut self, limit: Duration) -> Self {
+        self.options.get_or_insert_with(A::options).start_to_close = limit;
+        self
+    }
+
+    fn command(&mut self) -> Result<Command, String> {
+        let text = |name: &str, error: &serde_json::Error| format!("request of {name}: {error}");
+        let request = self.request.as_ref().map_err(|error| text(A::NAME, error))?.clone();
+        let undo = match self.undo.take() {
+            None => None,
+            Some((name, request)) => {
+                let request = request.map_err(|error| text(name, &error))?;
+                Some(Call { activity: name.to_owned(), request })
+            }
+        };
+        Ok(Command::Run { activity: A::NAME.to_owned(), request, undo, options: self.options })
+    }
+}
+
+impl<A: Activity> Unpin for Step<A> {}
+
+impl<A: Activity> Future for Step<A> {
+    type Output = Result<A::Output, ActivityError<A::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let seq = match self.seq {
+            Some(seq) => seq,
+            None => match self.command() {
+                Ok(command) => self.ctx.issue(command),
+                Err(detail) => {
+                    self.ctx.0.borrow_mut().fault =
+                        Some((crate::StuckReason::Payload, detail));
+                    return Poll::Pending;
+                }
+            },
+        };
+        self.seq = Some(seq);
+        self.ctx.look(cx, |state| match state.outcomes.remove(&seq)? {
+            Outcome::Done(output) => state.decode(A::NAME, &output).map(Ok),
+            Outcome::Refused(error) => {
+                state.decode(A::NAME, &error).map(|error| Err(ActivityError::Refused(error)))
+            }
+            Outcome::Unknown { attempts, reason } => {
+                Some(Err(ActivityError::Unknown { attempts, reason }))
+            }
+            Outcome::Fired => unreachable!("only timers fire"),
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! A script to rehearse a workflow with: no database, no clock, no threads.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    Activity, Command, Direction, Event, Ledger, Machine, Payload, Rang, Seq, Signal, Timestamp,
+    Workflow, WorkflowType,
+};
+
+/// A workflow on stage. Each cue is delivered live and appended to history;
+/// [`Script::story`] then proves that every prefix of it replays.
+///
+/// Time stands still but for [`Script::fire`] and [`Script::wait`].
+///
+/// # Panics
+///
+/// Every cue panics when it does not fit: nothing of that name is waiting for
+/// an answer, or the body asks for an activity that it does not declare.
+pub struct Script<W> {
+    machine: Machine,
+    history: Vec<(Timestamp, Vec<Event>)>,
+    now: Timestamp,
+    signals: u32,
+    workflow: PhantomData<W>,
+}
+
+impl<W: Workflow> Script<W> {
+    /// Starts the workflow.
+    #[must_use]
+    pub fn start(input: &W::Input) -> Self {
+        let machine = Machine::new(Some(WorkflowType::of::<W>()));
+        let now = Timestamp::default();
+        Self { machine, history: Vec::new(), now, signals: 0, workflow: PhantomData }
+            .cue(Event::Started { input: encode(input) })
+    }
+
+    /// The earliest unanswered `A` answers.
+    #[must_use]
+    pub fn complete<A: Activity>(self, output: &A::Output) -> Self {
+        let seq = self.waiting(A::NAME);
+        self.cue(Event::Done { seq, output: encode(output) })
+    }
+
+    /// The earliest unanswered `A` refuses.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "`refuse::<A>(CardDeclined)` reads best")]
+    pub fn refuse<A: Activity>(self, error: A::Error) -> Self {
+        let seq = self.waiting(A::NAME);
+        self.cue(Event::Refused { seq, error: encode(&error) })
+    }
+
+    /// The earliest unanswered `A` runs out of retries: nobody knows what happened.
+    #[must_use]
+    pub fn lose<A: Activity>(self) -> Self {
+        let seq = self.waiting(A::NAME);
+        self.cue(Event::Unknown { seq, attempts: 3, reason: "timeout".to_owned() })
+    }
+
+    /// Time passes until the earliest timer fires.
+    #[must_use]
+    pub fn fire(mut self) -> Self {
+        let earliest = self.machine.ledger().alarms().iter().min_by_key(|(_, at)| **at);
+        let (seq, at) = earliest.map(|(seq, at)| (*seq, *at)).expect("a timer is set");
+        self.now = self.now.max(at);
+        assert_eq!(self.machine.ledger_mut().ring(seq), Rang::Timer, "a script has no retries");
+        self.cue(Event::Fired { seq })
+    }
+
+    /// Time passes, and nothing else happens.
+    #[must_use]
+    pub fn wait(mut self, duration: Duration) -> Self {
+        self.now = self.now.after(duration);
+        self
+    }
+
+    /// A signal arrives.
+    #[must_use]
+    pub fn signal<S: Signal>(mut self, signal: &S) -> Self {
+        self.signals += 1;
+        let id = format!("signal-{}", self.signals);
+        self.cue(Event::Signalled { name: S::NAME.to_owned(), id, payload: encode(signal) })
+    }
+
+    /// A cancellation arrives.
+    #[must_use]
+    pub fn cancel(self) -> Self {
+        self.cue(Event::CancelRequested { reason: None })
+    }
+
+    /// The whole story, one line per command, after replaying every prefix.
+    ///
+    /// # Panics
+    ///
+    /// When the replay of some prefix does not agree with what was recorded.
+    #[must_use]
+    pub fn story(&self) -> Vec<String> {
+        for end in 0..=self.history.len() {
+            let prefix = self.history[..end].iter().cloned();
+            let machine = Machine::replay(Some(WorkflowType::of::<W>()), prefix);
+            assert_eq!(machine.fault(), None, "every prefix replays");
+        }
+        tell(&self.history)
+    }
+
+    /// What the story so far adds up to.
+    pub fn ledger(&self) -> &Ledger {
+        self.machine.ledger()
+    }
+
+    /// The story so far, as it would be stored.
+    pub fn history(&self) -> &[(Timestamp, Vec<Event>)] {
+        &self.history
+    }
+
+    fn cue(mut self, event: Event) -> Self {
+        let mut events = vec![event.clone()];
+        self.machine.deliver(event, self.now);
+        events.extend(self.machine.take(self.now));
+        for running in self.machine.ledger().running().values() {
+            let name = running.call.activity.as_str();
+            assert!(W::ACTIVITIES.contains(&name), "`{name}` is not among {}::ACTIVITIES", W::NAME);
+        }
+        self.history.push((self.now, events));
+        self
+    }
+
+    fn waiting(&self, name: &str) -> Seq {
+        let waiting = self.machine.ledger().running().iter();
+        let mut named = waiting.filter(|(_, running)| running.call.activity == name);
+        *named.next().unwrap_or_else(|| panic!("no `{name}` is waiting for an answer")).0
+    }
+}
+
+fn encode(value: &impl Serialize) -> Payload {
+    Payload::of(value).expect("test data has a JSON form")
+}
+
+/// A history as a story: one line per command.
+pub fn tell(history: &[(Timestamp, Vec<Event>)]) -> Vec<String> {
+    let mut ledger = Ledger::default();
+    let mut story = Vec::new();
+    for (at, events) in history {
+        for event in events {
+            ledger.apply(event, *at);
+            story.extend(line(event, &ledger, *at));
+        }
+    }
+    story
+}
+
+fn line(event: &Event, ledger: &Ledger, at: Timestamp) -> Option<String> {
+    Some(match event {
+        Event::Asked(Command::Run { activity, .. }) => activity.clone(),
+        Event::Asked(Command::Undo { of }) => {
+            let undoing = ledger.running().values();
+            let mut named = undoing.filter(|r| r.direction == Direction::Undo && r.of == *of);
+            format!("undo: {}", named.next()?.call.activity)
+        }
+        Event::Asked(Command::StartTimer { at: due }) => {
+            format!("timer {}s", due.since(at).as_secs())
+        }
+        Event::Asked(Command::CancelTimer { .. }) => "timer off".to_owned(),
+        Event::Asked(Command::Pivot) => "pivot".to_owned(),
+        Event::Asked(Command::Unwind { .. }) => "unwind".to_owned(),
+        Event::Asked(Command::Complete { .. }) => "completed".to_owned(),
+        Event::Asked(Command::Close) => match ledger.status() {
+            crate::Status::Cancelled => "cancelled".to_owned(),
+            _ => "failed".to_owned(),
+        },
+        Event::Stuck { reason, .. } => format!("stuck: {}", reason.code()),
+        _ => return None,
+    })
+}

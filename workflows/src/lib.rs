@@ -1,1 +1,11 @@
-//! Being built.
+//! The sagas, their domain types, and the contracts of the activities they
+//! need. Pure by its manifest: there is nothing here to do I/O with.
+
+use hansom_core::Workflows;
+
+pub mod taxi_call;
+
+/// Every workflow type of this crate.
+pub fn all() -> Workflows {
+    Workflows::default().with::<taxi_call::TaxiCall>()
+}

@@ -108,12 +108,12 @@ pub(crate) async fn ensure_running(
     let begun = Instant::now();
     let mut launches = 0;
     loop {
-        if let Some(pid) = running(place) {
-            if let Some(connection) = accepts_connections(place, pid).await? {
-                agree_on_durability(place, connection, durability).await?;
-                return Ok(started);
-            }
-            // It was on its way down, or died while recovering.
+        // No connection means that it was on its way down, or died while recovering.
+        if let Some(pid) = running(place)
+            && let Some(connection) = accepts_connections(place, pid).await?
+        {
+            agree_on_durability(place, connection, durability).await?;
+            return Ok(started);
         }
         clear_remains(place)?;
         let log_before = fresh_log(place)?;

@@ -111,6 +111,6 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_mins(1);
     tokio::time::timeout(limit, waited).await.unwrap_or_else(|_| panic!("never happened: {what}"));
 }

@@ -77,7 +77,7 @@ pub enum CallStatus {
 
 impl CallStatus {
     /// As it is stored and shown.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::DriveRequest => "driveRequest",
             Self::PayFail => "payFail",
@@ -85,6 +85,18 @@ impl CallStatus {
             Self::DriveComplete => "driveComplete",
             Self::RequestCancel => "requestCancel",
         }
+    }
+
+    /// From how it is stored and shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [
+            Self::DriveRequest,
+            Self::PayFail,
+            Self::DriveStart,
+            Self::DriveComplete,
+            Self::RequestCancel,
+        ];
+        all.into_iter().find(|status| status.as_str() == text)
     }
 }
 

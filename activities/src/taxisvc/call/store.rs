@@ -1,0 +1,137 @@
+use hansom_workflows::taxi_call::{self, CallId, CallStatus, Distance};
+use sqlx::PgPool;
+
+use super::Call;
+use crate::StoreError;
+use crate::page::{Page, Paged};
+
+/// `taxisvc.call`.
+#[derive(Clone, Debug)]
+pub(super) struct Store(pub(super) PgPool);
+
+/// A change of status.
+pub(super) struct Move {
+    pub(super) to: &'static str,
+    /// Only from one of these.
+    pub(super) from: &'static [&'static str],
+    /// What is published with it.
+    pub(super) event: Option<&'static str>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    call_id: i64,
+    user_id: String,
+    user_name: String,
+    distance: i64,
+    status: Option<String>,
+    placed: bool,
+}
+
+impl Row {
+    fn read(self) -> Result<Call, sqlx::Error> {
+        let distance = Distance::try_from(self.distance).map_err(|e| sqlx::Error::Decode(e.into()));
+        let status = match self.status {
+            None => None,
+            Some(text) => Some(
+                CallStatus::parse(&text)
+                    .ok_or_else(|| sqlx::Error::Decode(format!("call status {text}").into()))?,
+            ),
+        };
+        Ok(Call {
+            call_id: CallId(self.call_id),
+            user_id: self.user_id,
+            user_name: self.user_name,
+            distance: distance?,
+            status,
+            placed: self.placed,
+        })
+    }
+}
+
+impl Store {
+    pub(super) async fn next_id(&self) -> Result<CallId, StoreError> {
+        let next = sqlx::query_scalar("select nextval('taxisvc.call_id')");
+        Ok(CallId(next.fetch_one(&self.0).await?))
+    }
+
+    pub(super) async fn register(&self, call: &taxi_call::Call) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into taxisvc.call (call_id, user_id, user_name, distance)
+             values ($1, $2, $3, $4)
+             on conflict (call_id) do nothing",
+        )
+        .bind(call.call_id.0)
+        .bind(&call.user_id)
+        .bind(&call.user_name)
+        .bind(call.distance.hundredths())
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Leaves a tombstone, unless the call is registered.
+    pub(super) async fn cancel_unregistered(&self, id: CallId) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into taxisvc.call (call_id, status) values ($1, 'requestCancel')
+             on conflict (call_id) do nothing",
+        )
+        .bind(id.0)
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Changes the status, if it is one of those expected, with its event and
+    /// its projection. The view is an upsert: it may have been created by a
+    /// statement that this one waited for, and so cannot see.
+    pub(super) async fn move_to(&self, id: CallId, step: Move) -> Result<(), StoreError> {
+        sqlx::query(
+            "with moved as (
+                 update taxisvc.call
+                 set status = $2,
+                     placed_at = case when $2 = 'driveRequest' then clock_timestamp()
+                                      else placed_at end
+                 where call_id = $1 and coalesce(status, 'registered') = any($3)
+                 returning *
+             ), published as (
+                 insert into taxisvc.event (event_type, payload)
+                 select $4, taxisvc.call_payload(moved) from moved where $4 is not null
+             )
+             insert into taxisvc.call_view (call_id, call_status, user_name)
+             select call_id, status, user_name from moved where placed_at is not null
+             on conflict (call_id) do update set call_status = excluded.call_status",
+        )
+        .bind(id.0)
+        .bind(step.to)
+        .bind(step.from)
+        .bind(step.event)
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
+        let row = sqlx::query_as::<_, Row>(
+            "select call_id, user_id, user_name, distance, status, placed_at is not null as placed
+             from taxisvc.call where call_id = $1 and distance is not null",
+        );
+        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        Ok(row.map(Row::read).transpose()?)
+    }
+
+    pub(super) async fn list(&self, page: Page) -> Result<Paged<Call>, StoreError> {
+        let total =
+            sqlx::query_scalar("select count(*) from taxisvc.call where distance is not null")
+                .fetch_one(&self.0)
+                .await?;
+        let rows = sqlx::query_as::<_, Row>(
+            "select call_id, user_id, user_name, distance, status, placed_at is not null as placed
+             from taxisvc.call where distance is not null
+             order by call_id limit $1 offset $2",
+        );
+        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let items = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
+        Ok(Paged { items, total })
+    }
+}

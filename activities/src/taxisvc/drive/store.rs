@@ -1,0 +1,160 @@
+use hansom_workflows::taxi_call::{CallId, DriveId, Fare};
+use sqlx::PgPool;
+
+use super::{Drive, DriveStatus};
+use crate::StoreError;
+use crate::page::{Page, Paged};
+
+/// `taxisvc.drive`.
+#[derive(Clone, Debug)]
+pub(super) struct Store(pub(super) PgPool);
+
+/// A drive to be.
+pub(super) struct Request<'a> {
+    pub(super) driver_name: &'a str,
+    pub(super) taxi_num: &'a str,
+    pub(super) fare: Fare,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    drive_id: i64,
+    call_id: i64,
+    driver_name: String,
+    taxi_num: String,
+    fare: i64,
+    status: String,
+}
+
+impl Row {
+    fn read(self) -> Result<Drive, sqlx::Error> {
+        let status = DriveStatus::parse(&self.status)
+            .ok_or_else(|| sqlx::Error::Decode(format!("drive status {}", self.status).into()))?;
+        Ok(Drive {
+            drive_id: DriveId(self.drive_id),
+            call_id: CallId(self.call_id),
+            driver_name: self.driver_name,
+            taxi_num: self.taxi_num,
+            fare: Fare(self.fare),
+            status,
+        })
+    }
+}
+
+impl Store {
+    /// Writes the drive down and publishes it; nothing, when the call has one or was released.
+    pub(super) async fn request(
+        &self,
+        id: CallId,
+        drive: Request<'_>,
+        status: &str,
+        event: &str,
+    ) -> Result<Option<DriveId>, StoreError> {
+        let drive_id: Option<i64> = sqlx::query_scalar(
+            "with requested as (
+                 insert into taxisvc.drive
+                     (call_id, drive_id, driver_name, taxi_num, fare, status)
+                 select $1, nextval('taxisvc.drive_id'), $2, $3, $4, $5
+                 where not exists (select from taxisvc.drive where call_id = $1)
+                 on conflict do nothing
+                 returning *
+             ), published as (
+                 insert into taxisvc.event (event_type, payload)
+                 select $6, taxisvc.drive_payload(requested) from requested
+             ), projected as (
+                 update taxisvc.call_view v
+                 set drive_status = d.status,
+                     drive_id = case when d.status = 'start' then d.drive_id end,
+                     driver_name = case when d.status = 'start' then d.driver_name end,
+                     taxi_num = case when d.status = 'start' then d.taxi_num end
+                 from requested d
+                 where v.call_id = d.call_id
+             )
+             select drive_id from requested",
+        )
+        .bind(id.0)
+        .bind(drive.driver_name)
+        .bind(drive.taxi_num)
+        .bind(drive.fare.0)
+        .bind(status)
+        .bind(event)
+        .fetch_optional(&self.0)
+        .await?;
+        Ok(drive_id.map(DriveId))
+    }
+
+    /// Lets the driver go, or leaves a tombstone. A drive that ended stays ended.
+    pub(super) async fn release(&self, id: CallId) -> Result<(), StoreError> {
+        sqlx::query(
+            "with released as (
+                 insert into taxisvc.drive (call_id, status) values ($1, 'requestCancel')
+                 on conflict (call_id) do update set status = excluded.status
+                     where drive.status = 'start'
+                 returning *
+             )
+             update taxisvc.call_view v
+             set drive_status = d.status
+             from released d
+             where v.call_id = d.call_id and d.drive_id is not null",
+        )
+        .bind(id.0)
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends the drive that is under way, and publishes it.
+    pub(super) async fn complete(&self, id: CallId) -> Result<(), StoreError> {
+        sqlx::query(
+            "with ended as (
+                 update taxisvc.drive set status = 'end'
+                 where call_id = $1 and status = 'start'
+                 returning *
+             ), published as (
+                 insert into taxisvc.event (event_type, payload)
+                 select 'DrivieEnded', taxisvc.drive_payload(ended) from ended
+             )
+             update taxisvc.call_view v
+             set drive_status = d.status
+             from ended d
+             where v.call_id = d.call_id",
+        )
+        .bind(id.0)
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn of_call(&self, id: CallId) -> Result<Option<Drive>, StoreError> {
+        let row = sqlx::query_as::<_, Row>(
+            "select drive_id, call_id, driver_name, taxi_num, fare, status
+             from taxisvc.drive where call_id = $1 and drive_id is not null",
+        );
+        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        Ok(row.map(Row::read).transpose()?)
+    }
+
+    pub(super) async fn get(&self, id: DriveId) -> Result<Option<Drive>, StoreError> {
+        let row = sqlx::query_as::<_, Row>(
+            "select drive_id, call_id, driver_name, taxi_num, fare, status
+             from taxisvc.drive where drive_id = $1",
+        );
+        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        Ok(row.map(Row::read).transpose()?)
+    }
+
+    pub(super) async fn list(&self, page: Page) -> Result<Paged<Drive>, StoreError> {
+        let total =
+            sqlx::query_scalar("select count(*) from taxisvc.drive where drive_id is not null")
+                .fetch_one(&self.0)
+                .await?;
+        let rows = sqlx::query_as::<_, Row>(
+            "select drive_id, call_id, driver_name, taxi_num, fare, status
+             from taxisvc.drive where drive_id is not null
+             order by drive_id limit $1 offset $2",
+        );
+        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let items = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
+        Ok(Paged { items, total })
+    }
+}

@@ -1,1 +1,44 @@
-//! Being built.
+//! Hansom's engine: the core made durable by Postgres.
+//!
+//! A [`Worker`] owns partitions of all workflows, keeps their runs in memory,
+//! and commits what happens to hundreds of them in one transaction. A
+//! [`Client`] starts, signals, cancels and looks.
+//!
+//! ```no_run
+//! # async fn example(workflows: hansom_core::Workflows, handlers: hansom_core::Handlers)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! use hansom_engine::{Registry, Settings, Worker};
+//!
+//! let pool = hansom_engine::connect("postgres://localhost/hansom", 10).await?;
+//! hansom_engine::migrate(&pool, None).await?;
+//! let registry = Registry::new(workflows, handlers)?;
+//! let worker = Worker::start(pool, registry, Settings::default()).await?;
+//! let trip = worker.client().describe("trip-7").await?;
+//! worker.drain().await;
+//! # Ok(()) }
+//! ```
+//!
+//! The rooms: `owner` decides, without I/O; `worker` feeds it and does what it
+//! asks (one thread per lane, membership, attempts, errands); `store` has all
+//! the SQL; `client` is the way in.
+
+mod address;
+mod client;
+mod clock;
+mod error;
+mod owner;
+mod registry;
+mod settings;
+mod store;
+mod worker;
+
+pub use client::{
+    Client, Description, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity,
+    PendingTimer, StartRequest, Started, Stuck, Summary, UndoPlan, Watch,
+};
+pub use error::{ClientError, EngineError};
+pub use hansom_core;
+pub use registry::Registry;
+pub use settings::Settings;
+pub use store::{connect, migrate, migrator};
+pub use worker::{Readiness, Worker};

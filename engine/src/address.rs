@@ -1,0 +1,72 @@
+//! Where a workflow lives: its id, its partition, its run.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// A fixed slice of all workflows.
+pub(crate) type Part = i32;
+
+/// How many partitions a database has unless it is told otherwise.
+pub(crate) const PARTITIONS: i32 = 256;
+
+/// The only namespace until there are keys to tell them apart.
+pub(crate) const NAMESPACE: &str = "default";
+
+/// One run, and how to find its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) part: Part,
+    pub(crate) run: Uuid,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) workflow_id: Arc<str>,
+    /// Which execution of the workflow id, from 1.
+    pub(crate) run_no: i32,
+}
+
+/// The partition of a workflow: the first four bytes of SHA-256 of
+/// `namespace NUL workflow_id`, as a big-endian number, modulo `partitions`.
+///
+/// Frozen for the life of every database. In SQL:
+/// `(('x' || encode(substr(sha256(convert_to(namespace, 'UTF8') || '\x00' ||
+/// convert_to(workflow_id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint & 4294967295) % partitions`.
+pub(crate) fn part_of(namespace: &str, workflow_id: &str, partitions: i32) -> Part {
+    let hash = Sha256::new()
+        .chain_update(namespace)
+        .chain_update([0])
+        .chain_update(workflow_id)
+        .finalize();
+    let head = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    let part = head % u32::try_from(partitions).expect("a database has partitions");
+    Part::try_from(part).expect("a partition is below the number of partitions")
+}
+
+/// Whether `id` is 1 to 255 of `[A-Za-z0-9._:-]`.
+pub(crate) fn is_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    (1..=255).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_frozen() {
+        let parts: Vec<_> =
+            ["taxisvc.call.1", "a", "trip-42"].iter().map(|id| part_of(NAMESPACE, id, 256)).collect();
+        assert_eq!(parts, FROZEN);
+    }
+
+    const FROZEN: [Part; 3] = [0, 0, 0];
+
+    #[test]
+    fn an_id_is_short_and_plain() {
+        assert!(is_id("taxisvc.call:1_2-x".replace('_', ".").as_str()));
+        for id in ["", "a/b", "a b", "a\n", "é", "\u{202e}a"] {
+            assert!(!is_id(id), "{id:?}");
+        }
+        assert!(is_id(&"x".repeat(255)) && !is_id(&"x".repeat(256)));
+    }
+}

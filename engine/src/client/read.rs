@@ -1,0 +1,186 @@
+//! Looking: what history adds up to, as it is in the database now.
+
+use std::time::Duration;
+
+use hansom_core::{Event, Ledger, Status, Timestamp};
+use tokio::time::Instant;
+
+use super::{
+    Client, Description, Filter, HistoryEvent, Now, Outcome, Page, PendingActivity, PendingTimer,
+    Stuck, Summary, UndoPlan,
+};
+use crate::ClientError;
+use crate::address::NAMESPACE;
+use crate::store::{history, to_time, workflow};
+use crate::worker::hub::{News, Watcher};
+
+/// What this process does not commit, it looks for this often.
+const POLL: Duration = Duration::from_millis(250);
+
+pub(super) fn ledger(rows: &[(Timestamp, Vec<Event>)]) -> Ledger {
+    let mut ledger = Ledger::default();
+    for (at, events) in rows {
+        events.iter().for_each(|event| ledger.apply(event, *at));
+    }
+    ledger
+}
+
+impl Client {
+    /// A workflow as it stands now: its latest run.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`].
+    pub async fn describe(&self, workflow_id: &str) -> Result<Description, ClientError> {
+        let row = self.row(workflow_id).await?;
+        let ledger = ledger(&history::of(&self.pool, row.part, row.run).await?);
+        let now = now(&ledger);
+        let summary = row.summary();
+        Ok(Description {
+            workflow_id: summary.workflow_id,
+            run: summary.run,
+            workflow_type: summary.workflow_type,
+            status: ledger.status(),
+            undo: ledger.undo_status(),
+            pivoted: ledger.pivoted(),
+            started_at: summary.started_at,
+            closed_at: summary.closed_at,
+            labels: summary.labels,
+            now,
+        })
+    }
+
+    /// One page of the history of the latest run: `limit` events after number
+    /// `after`, or from the first.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`].
+    pub async fn history(
+        &self,
+        workflow_id: &str,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Page<HistoryEvent>, ClientError> {
+        let row = self.row(workflow_id).await?;
+        let from = after.map_or(0, |after| after.saturating_add(1));
+        let first = i32::try_from(from).unwrap_or(i32::MAX);
+        // Every row has an event at least; one row more says whether there is a next page.
+        let rows = i64::from(limit) + 1;
+        let rows = history::page(&self.pool, row.part, row.run, first, rows).await?;
+        let mut items: Vec<_> = rows
+            .into_iter()
+            .flat_map(|(event, at, events)| {
+                let first = u32::try_from(event).unwrap_or_default();
+                (first..).zip(events).map(move |(event, what)| (event, at, what))
+            })
+            .filter(|(event, ..)| *event >= from)
+            .map(|(event, at, what)| HistoryEvent { event, at: to_time(at), what })
+            .collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| last.event.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// What would be undone if it unwound now, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`].
+    pub async fn undo_plan(&self, workflow_id: &str) -> Result<UndoPlan, ClientError> {
+        let row = self.row(workflow_id).await?;
+        let ledger = ledger(&history::of(&self.pool, row.part, row.run).await?);
+        Ok(UndoPlan { workflow_id: row.workflow_id, run: row.run, undos: ledger.undo_plan() })
+    }
+
+    /// How it ended, waiting for that for at most `wait`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`], [`ClientError::StillOpen`].
+    pub async fn result(&self, workflow_id: &str, wait: Duration) -> Result<Outcome, ClientError> {
+        let row = self.row(workflow_id).await?;
+        let watcher = self.hub.watch(row.run);
+        if let Some(outcome) = self.outcome_of(workflow_id).await? {
+            return Ok(outcome);
+        }
+        self.hear_of_close(workflow_id, watcher, wait).await
+    }
+
+    pub(super) async fn hear_of_close(
+        &self,
+        workflow_id: &str,
+        mut watcher: Watcher,
+        wait: Duration,
+    ) -> Result<Outcome, ClientError> {
+        let end = Instant::now() + wait;
+        let mut look = (Instant::now() + POLL).min(end);
+        loop {
+            match tokio::time::timeout_at(look, watcher.next()).await {
+                Ok(News::Closed(outcome)) => return Ok(outcome),
+                Ok(News::Touched) => continue,
+                Err(_) => {}
+            }
+            if let Some(outcome) = self.outcome_of(workflow_id).await? {
+                return Ok(outcome);
+            }
+            if Instant::now() >= end {
+                return Err(ClientError::StillOpen(workflow_id.to_owned()));
+            }
+            look = (Instant::now() + POLL).min(end);
+        }
+    }
+
+    async fn outcome_of(&self, workflow_id: &str) -> Result<Option<Outcome>, ClientError> {
+        let row = self.row(workflow_id).await?;
+        if !row.cached().status.is_closed() {
+            return Ok(None);
+        }
+        let ledger = ledger(&history::of(&self.pool, row.part, row.run).await?);
+        Ok(Some(Outcome::of(&ledger)))
+    }
+
+    /// Workflows that fit a filter, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unavailable`].
+    pub async fn list(&self, filter: &Filter) -> Result<Page<Summary>, ClientError> {
+        let limit = filter.limit.clamp(1, 200);
+        let found = workflow::list(&self.pool, NAMESPACE, filter, i64::from(limit) + 1).await;
+        let mut items = found?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| last.run.to_string());
+        Ok(Page { items, next })
+    }
+}
+
+fn now(ledger: &Ledger) -> Now {
+    let running = ledger.running();
+    let activities = running.iter().map(|(seq, running)| PendingActivity {
+        seq: *seq,
+        activity: running.call.activity.clone(),
+        undo_of: (running.of != *seq).then_some(running.of),
+        attempt: running.attempt,
+        retry_at: running.retry_at.map(to_time),
+        last_failure: running.last_failure.clone(),
+    });
+    let timers = ledger.alarms().iter().filter(|(seq, _)| !running.contains_key(seq));
+    let open = !ledger.status().is_closed();
+    Now {
+        activities: activities.collect(),
+        timers: timers
+            .map(|(seq, due)| PendingTimer { seq: *seq, fires_at: to_time(*due) })
+            .collect(),
+        owed_undos: ledger.undo_plan(),
+        stuck: ledger
+            .stuck()
+            .filter(|_| open && ledger.status() == Status::Stuck)
+            .map(|(reason, detail)| Stuck { reason: reason.code(), detail: detail.clone() }),
+        events: ledger.events(),
+    }
+}

@@ -1,0 +1,207 @@
+//! Starting: at most one open run per workflow id, whatever is repeated.
+
+use hansom_core::{Event, Payload, Status, Workflow};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Client, IdReuse, Outcome, StartRequest, Started, check_size, invalid};
+use crate::ClientError;
+use crate::address::{Address, NAMESPACE, is_id, part_of};
+use crate::owner::{NewStart, StartAnswer, started};
+use crate::store::workflow::Row;
+use crate::store::{history, workflow};
+use crate::worker::lane::ToLane;
+
+impl Client {
+    /// Starts a workflow. Durable when this returns; repeating it with the same
+    /// id and input returns the same run.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::InputConflict`], when a run of that id has another input;
+    /// [`ClientError::UnknownType`]; [`ClientError::InvalidId`];
+    /// [`ClientError::Unavailable`], after which a repetition is safe.
+    pub async fn start<W: Workflow>(
+        &self,
+        workflow_id: &str,
+        input: &W::Input,
+    ) -> Result<Started, ClientError> {
+        self.start_raw(StartRequest {
+            workflow_type: W::NAME.to_owned(),
+            workflow_id: workflow_id.to_owned(),
+            input: Payload::of(input).map_err(|error| invalid(&error))?,
+            labels: std::collections::BTreeMap::new(),
+            id_reuse: IdReuse::default(),
+        })
+        .await
+    }
+
+    /// As [`Client::start`], with its types erased.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::start`], and [`ClientError::InvalidInput`].
+    pub async fn start_raw(&self, request: StartRequest) -> Result<Started, ClientError> {
+        self.begin(request, Uuid::now_v7()).await
+    }
+
+    /// Starts, and waits for at most `wait` until it is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::start_raw`], and [`ClientError::StillOpen`].
+    pub async fn run_raw(
+        &self,
+        request: StartRequest,
+        wait: Duration,
+    ) -> Result<(Started, Outcome), ClientError> {
+        let workflow_id = request.workflow_id.clone();
+        let run = Uuid::now_v7();
+        // Before the start, so that no news is missed.
+        let watcher = self.hub.watch(run);
+        let started = self.begin(request, run).await?;
+        let outcome = if started.run == run && self.is_local(&workflow_id) {
+            self.hear_of_close(&workflow_id, watcher, wait).await?
+        } else {
+            self.result(&workflow_id, wait).await?
+        };
+        Ok((started, outcome))
+    }
+
+    fn is_local(&self, workflow_id: &str) -> bool {
+        self.hub.lane_of(part_of(NAMESPACE, workflow_id, self.hub.partitions())).is_some()
+    }
+
+    async fn begin(&self, request: StartRequest, run: Uuid) -> Result<Started, ClientError> {
+        if self.hub.is_draining() {
+            return Err(ClientError::Draining);
+        }
+        self.check(&request)?;
+        let _permit = self.starts.acquire().await.map_err(|_| ClientError::Draining)?;
+        let workflow_id = request.workflow_id.as_str();
+        let address = Address {
+            part: part_of(NAMESPACE, workflow_id, self.hub.partitions()),
+            run,
+            namespace: NAMESPACE.into(),
+            workflow_id: workflow_id.into(),
+            run_no: 1,
+        };
+        if self.start_at(&address, &request).await? {
+            return Ok(Started { run, existing: false });
+        }
+        self.start_again(address, &request).await
+    }
+
+    fn check(&self, request: &StartRequest) -> Result<(), ClientError> {
+        if !is_id(&request.workflow_id) {
+            return Err(ClientError::InvalidId(request.workflow_id.clone()));
+        }
+        check_size("the input", &request.input)?;
+        let kind = self.registry.workflow(&request.workflow_type);
+        let kind = kind.ok_or_else(|| ClientError::UnknownType {
+            name: request.workflow_type.clone(),
+            known: self.registry.workflows().map(|kind| kind.name).collect(),
+        })?;
+        kind.check_input(&request.input).map_err(|error| invalid(&error))
+    }
+
+    /// Through the lane that owns it, or else the database; false when the id is taken.
+    async fn start_at(
+        &self,
+        address: &Address,
+        request: &StartRequest,
+    ) -> Result<bool, ClientError> {
+        let labels = (!request.labels.is_empty())
+            .then(|| serde_json::to_string(&request.labels).map_err(|error| invalid(&error)))
+            .transpose()?;
+        if let Some(lane) = self.hub.lane_of(address.part) {
+            let (reply, answer) = oneshot::channel();
+            let start = NewStart {
+                address: address.clone(),
+                workflow_type: request.workflow_type.clone(),
+                input: request.input.clone(),
+                labels: labels.clone(),
+                reply,
+            };
+            if lane.send(ToLane::Start(start)).is_ok() {
+                match answer.await {
+                    Ok(StartAnswer::Started) => return Ok(true),
+                    Ok(StartAnswer::Taken) => return Ok(false),
+                    // Unknown, or another owner's: the database decides, by the run's id.
+                    Ok(StartAnswer::NotMine) | Err(_) => {}
+                }
+            }
+        }
+        let (events, labels) = (started(&request.input), labels.as_deref());
+        let kind = request.workflow_type.as_str();
+        Ok(workflow::start(&self.pool, address, kind, &events, labels).await?)
+    }
+
+    /// The id is taken: by the same start, by another, or by a closed run that
+    /// may be followed by a new one.
+    async fn start_again(
+        &self,
+        mut address: Address,
+        request: &StartRequest,
+    ) -> Result<Started, ClientError> {
+        loop {
+            let row = self.row(&request.workflow_id).await?;
+            let same = self.compare(&row, request).await;
+            if row.run == address.run {
+                return Ok(Started { run: row.run, existing: false });
+            }
+            let reuse = match (row.cached().status, request.id_reuse) {
+                (status, IdReuse::Allow) => status.is_closed(),
+                (status, IdReuse::AllowFailed) => {
+                    status.is_closed() && status != Status::Completed
+                }
+                (_, IdReuse::Reject) => false,
+            };
+            if !reuse {
+                return same.map(|()| Started { run: row.run, existing: true });
+            }
+            address.run_no = row.run_no + 1;
+            if self.start_at(&address, request).await? {
+                return Ok(Started { run: address.run, existing: false });
+            }
+        }
+    }
+
+    async fn compare(&self, row: &Row, request: &StartRequest) -> Result<(), ClientError> {
+        let first = history::page(&self.pool, row.part, row.run, 0, 1).await?;
+        let stored = first.iter().flat_map(|(_, _, events)| events).find_map(|event| match event {
+            Event::Started { input } => Some(input),
+            _ => None,
+        });
+        let Some(stored) = stored else { return Ok(()) };
+        let (same_type, given) = (row.workflow_type == request.workflow_type, &request.input);
+        if same_type && (stored == given || canonical(stored) == canonical(given)) {
+            return Ok(());
+        }
+        Err(ClientError::InputConflict {
+            workflow_id: row.workflow_id.clone(),
+            stored: hash(&row.workflow_type, stored),
+            given: hash(&request.workflow_type, given),
+        })
+    }
+}
+
+/// The same JSON value, whatever its white space and the order of its keys.
+fn canonical(payload: &Payload) -> Option<Value> {
+    payload.decode().ok()
+}
+
+/// SHA-256 of the type, a NUL, and the canonical JSON (keys sorted), as hex.
+fn hash(workflow_type: &str, payload: &Payload) -> String {
+    let text = canonical(payload).map_or_else(|| payload.get().to_owned(), |v| v.to_string());
+    let digest = Sha256::new().chain_update(workflow_type).chain_update([0]).chain_update(text);
+    digest.finalize().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

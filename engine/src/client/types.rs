@@ -1,0 +1,225 @@
+//! What a client says and hears. The JSON of these types is the REST API's.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use hansom_core::{Because, Cause, Ledger, Payload, PlannedUndo, Seq, Status, UndoStatus};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What to start, under which name, with what.
+#[derive(Clone, Debug)]
+pub struct StartRequest {
+    /// [`hansom_core::Workflow::NAME`].
+    pub workflow_type: String,
+    /// Unique per namespace: 1 to 255 of `[A-Za-z0-9._:-]`.
+    pub workflow_id: String,
+    /// The encoded input.
+    pub input: Payload,
+    /// For search; at most 32, each of at most 255 bytes.
+    pub labels: BTreeMap<String, String>,
+    /// What to do when a closed run has this id.
+    pub id_reuse: IdReuse,
+}
+
+/// What to do when a *closed* run has the id. An open one is always returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdReuse {
+    /// Return the closed run.
+    #[default]
+    Reject,
+    /// Start anew unless it completed.
+    AllowFailed,
+    /// Start anew.
+    Allow,
+}
+
+/// Answer to a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// One execution of the workflow id.
+    pub run: Uuid,
+    /// Whether it was there already, with the same input.
+    pub existing: bool,
+}
+
+/// A workflow as it stands now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// As its starter named it.
+    pub workflow_id: String,
+    /// The run described: the latest of that id.
+    pub run: Uuid,
+    /// [`hansom_core::Workflow::NAME`].
+    #[serde(rename = "type")]
+    pub workflow_type: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Where its undos are.
+    pub undo: UndoStatus,
+    /// Whether it passed its point of no return.
+    pub pivoted: bool,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// When it closed.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// For search.
+    pub labels: BTreeMap<String, String>,
+    /// What it waits for and what it owes.
+    #[serde(flatten)]
+    pub now: Now,
+}
+
+/// What a workflow waits for and what it owes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Now {
+    /// Activities that have not answered yet.
+    pub activities: Vec<PendingActivity>,
+    /// Pending timers.
+    pub timers: Vec<PendingTimer>,
+    /// Undos that would have to run if it unwound now, in order.
+    pub owed_undos: Vec<PlannedUndo>,
+    /// Why it will not move without an operator.
+    pub stuck: Option<Stuck>,
+    /// How many events its history has.
+    pub events: u32,
+}
+
+/// An activity that has not answered yet.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingActivity {
+    /// The command.
+    pub seq: Seq,
+    /// [`hansom_core::Activity::NAME`].
+    pub activity: String,
+    /// For an undo: the action it undoes.
+    pub undo_of: Option<Seq>,
+    /// The attempt under way or next, from 1.
+    pub attempt: u32,
+    /// When the next attempt is due; none while one is under way.
+    pub retry_at: Option<DateTime<Utc>>,
+    /// Why the last attempt failed.
+    pub last_failure: Option<String>,
+}
+
+/// A timer that has not fired.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingTimer {
+    /// The command.
+    pub seq: Seq,
+    /// When it fires.
+    pub fires_at: DateTime<Utc>,
+}
+
+/// Why a workflow will not move without an operator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stuck {
+    /// Stable code: [`hansom_core::StuckReason::code`].
+    pub reason: &'static str,
+    /// What a person needs to know.
+    pub detail: String,
+}
+
+/// A line of a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// As its starter named it.
+    pub workflow_id: String,
+    /// The run.
+    pub run: Uuid,
+    /// [`hansom_core::Workflow::NAME`].
+    #[serde(rename = "type")]
+    pub workflow_type: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Where its undos are; kept while it compensates, is stuck or is closed.
+    pub undo: UndoStatus,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// When it closed.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// For search.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Which workflows to list: all that fit every condition, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this type.
+    pub workflow_type: Option<String>,
+    /// In this state.
+    pub status: Option<Status>,
+    /// With their undos there.
+    pub undo: Option<UndoStatus>,
+    /// With all these labels.
+    pub labels: BTreeMap<String, String>,
+    /// Started at or after this.
+    pub started_after: Option<DateTime<Utc>>,
+    /// Started before this.
+    pub started_before: Option<DateTime<Utc>>,
+    /// After this run of the page before.
+    pub cursor: Option<Uuid>,
+    /// At most so many: 1 to 200.
+    pub limit: u32,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page<T> {
+    /// Its lines.
+    pub items: Vec<T>,
+    /// Pass it as `cursor` for the page after; none on the last.
+    pub next: Option<String>,
+}
+
+/// One event of a history.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEvent {
+    /// Its position, from 0, without gaps.
+    pub event: u32,
+    /// When it was committed, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// What happened, as stored: one key that names it, and its details.
+    #[serde(flatten)]
+    pub what: hansom_core::Event,
+}
+
+/// How a workflow ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// [`Status::Completed`], [`Status::Failed`] or [`Status::Cancelled`].
+    pub status: Status,
+    /// What it returned, when it completed.
+    pub output: Option<Payload>,
+    /// Why it failed, when it did.
+    pub error: Option<Payload>,
+}
+
+impl Outcome {
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        let error = match ledger.cause() {
+            Some(Cause::Failed { error }) => Some(error.clone()),
+            Some(Cause::Cancelled) | None => None,
+        };
+        Self { status: ledger.status(), output: ledger.output().cloned(), error }
+    }
+}
+
+/// What would be undone if a workflow unwound now.
+#[derive(Clone, Debug, Serialize)]
+pub struct UndoPlan {
+    /// As its starter named it.
+    pub workflow_id: String,
+    /// The run.
+    pub run: Uuid,
+    /// In order.
+    pub undos: Vec<PlannedUndo>,
+}
+
+impl UndoPlan {
+    /// Whether the first undo has to wait for an action in flight.
+    pub fn waits(&self) -> bool {
+        self.undos.first().is_some_and(|undo| undo.because == Because::InFlight)
+    }
+}

@@ -1,0 +1,155 @@
+//! What one commit carries, and what may happen only after it.
+
+use std::sync::Arc;
+
+use hansom_core::{Call, Direction, Event, Payload, Seq, Status, Timestamp, UndoStatus};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::address::{Address, Part};
+use crate::client::Outcome;
+
+/// Rows of one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) number: i64,
+    pub(crate) starts: Vec<NewRow>,
+    pub(crate) history: Vec<HistoryRow>,
+    pub(crate) updates: Vec<UpdateRow>,
+    pub(crate) alarms_set: Vec<AlarmRow>,
+    pub(crate) alarms_dropped: Vec<(Part, Uuid, Seq, Timestamp)>,
+    pub(crate) consumed: Vec<(Part, Uuid, String)>,
+    pub(crate) after: After,
+}
+
+/// What waits for the commit.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    pub(crate) replies: Vec<(Uuid, StartReply)>,
+    pub(crate) dispatches: Vec<Dispatch>,
+    pub(crate) closed: Vec<(Uuid, Outcome)>,
+    pub(crate) consumed: Vec<(Part, Uuid, String)>,
+    pub(crate) touched: Vec<Uuid>,
+}
+
+/// A new workflow.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) address: Arc<Address>,
+    pub(crate) workflow_type: String,
+    pub(crate) started_at: Timestamp,
+    pub(crate) labels: Option<String>,
+}
+
+/// The events of one run in one commit, as JSON.
+#[derive(Debug)]
+pub(crate) struct HistoryRow {
+    pub(crate) part: Part,
+    pub(crate) run: Uuid,
+    pub(crate) event: u32,
+    pub(crate) at: Timestamp,
+    events: Vec<u8>,
+}
+
+/// What the row of a workflow says from now on.
+#[derive(Debug)]
+pub(crate) struct UpdateRow {
+    pub(crate) address: Arc<Address>,
+    pub(crate) cached: Cached,
+}
+
+/// The part of a workflow's row that changes: a cache of its history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cached {
+    pub(crate) status: Status,
+    pub(crate) undo: UndoStatus,
+    /// Whether a new owner has to load it.
+    pub(crate) hot: bool,
+    pub(crate) closed_at: Option<Timestamp>,
+}
+
+/// A timer or a retry.
+#[derive(Debug)]
+pub(crate) struct AlarmRow {
+    pub(crate) address: Arc<Address>,
+    pub(crate) seq: Seq,
+    pub(crate) due: Timestamp,
+}
+
+/// Whom to tell that a workflow is started.
+pub(crate) type StartReply = oneshot::Sender<StartAnswer>;
+
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartAnswer {
+    /// It is committed.
+    Started,
+    /// Another start has the id.
+    Taken,
+    /// This lane does not own the partition, or not any more.
+    NotMine,
+}
+
+/// One attempt, to be made once its intent is committed.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) address: Arc<Address>,
+    pub(crate) seq: Seq,
+    /// The action this serves: `seq` itself, or what it undoes.
+    pub(crate) of: Seq,
+    pub(crate) direction: Direction,
+    pub(crate) attempt: u32,
+    pub(crate) call: Call,
+    pub(crate) limit: std::time::Duration,
+}
+
+impl Batch {
+    /// An empty one that follows `number`.
+    pub(crate) fn following(number: i64) -> Self {
+        Self { number: number + 1, ..Self::default() }
+    }
+
+    /// Whether there is nothing to commit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+            && self.history.is_empty()
+            && self.updates.is_empty()
+            && self.alarms_set.is_empty()
+            && self.alarms_dropped.is_empty()
+            && self.consumed.is_empty()
+            && self.after.dispatches.is_empty()
+    }
+
+    /// Notes that a message has been dealt with, once this is committed.
+    pub(crate) fn consume(&mut self, address: &Address, message: String) {
+        self.after.consumed.push((address.part, address.run, message.clone()));
+        self.consumed.push((address.part, address.run, message));
+    }
+}
+
+impl HistoryRow {
+    /// A row whose first event will be number `event`.
+    pub(crate) fn new(address: &Address, event: u32, at: Timestamp) -> Self {
+        Self { part: address.part, run: address.run, event, at, events: b"[".to_vec() }
+    }
+
+    /// Adds an event.
+    pub(crate) fn push(&mut self, event: &Event) {
+        if self.events.len() > 1 {
+            self.events.push(b',');
+        }
+        serde_json::to_writer(&mut self.events, event).expect("events are plain data");
+    }
+
+    /// The JSON array of its events.
+    pub(crate) fn into_json(mut self) -> String {
+        self.events.push(b']');
+        String::from_utf8(self.events).expect("JSON is UTF-8")
+    }
+}
+
+/// The JSON of a first history row.
+pub(crate) fn started(input: &Payload) -> String {
+    let event = Event::Started { input: input.clone() };
+    serde_json::to_string(&[event]).expect("events are plain data")
+}

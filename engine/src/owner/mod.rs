@@ -1,0 +1,371 @@
+//! The owner of some partitions: everything that happens to their workflows
+//! comes through here, one thing at a time, and leaves as batches to commit.
+//!
+//! No I/O and no clock: a lane feeds it and carries out what it asks, and a
+//! simulation can do the same. What could interleave, and why it is safe:
+//!
+//! * *A batch is in flight while the next one gathers.* Batches are committed
+//!   strictly one after the other; what follows from a commit (attempts,
+//!   answers) waits in its [`After`]. If it does not take place, the lane
+//!   forgets everything ([`Owner::forget_all`]): memory is never ahead of
+//!   history by more than what is forgotten with it.
+//! * *A load races with what happens meanwhile.* One load is under way at a
+//!   time. Its rows are older than a run that is in memory, which therefore
+//!   wins, and than a run that left memory meanwhile, which is in `gone`.
+//! * *A message is polled twice before its consumption is committed.* It is in
+//!   `consuming` until then; after that, history knows the ids of its signals.
+//! * *An outcome comes late*, from an attempt that another has followed: its
+//!   number does not match, and it is dropped.
+
+mod batch;
+mod resident;
+mod runs;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansom_core::{Attempt, Event, Machine, Payload, Seq, Status, Timestamp, UndoStatus};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use uuid::Uuid;
+
+pub(crate) use batch::{
+    After, AlarmRow, Batch, Cached, Dispatch, StartAnswer, StartReply, started,
+};
+use resident::{Resident, Scene};
+use runs::{Runs, Wake};
+
+use crate::Registry;
+use crate::address::{Address, Part};
+
+/// Alarms nearer than this are held in memory.
+pub(crate) const HORIZON: Duration = Duration::from_secs(60);
+
+/// A start, on its way to the owner.
+#[derive(Debug)]
+pub(crate) struct NewStart {
+    pub(crate) address: Address,
+    pub(crate) workflow_type: String,
+    pub(crate) input: Payload,
+    pub(crate) labels: Option<String>,
+    pub(crate) reply: StartReply,
+}
+
+/// A run as the database has it.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) address: Arc<Address>,
+    pub(crate) workflow_type: String,
+    pub(crate) cached: Cached,
+    pub(crate) history: Vec<(Timestamp, Vec<Event>)>,
+}
+
+/// What came through the inbox.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) address: Arc<Address>,
+    /// Its key in the inbox.
+    pub(crate) key: String,
+    /// The name and payload of a signal; of a cancel, its reason as payload.
+    pub(crate) name: Option<String>,
+    pub(crate) payload: Option<String>,
+}
+
+/// An answered attempt.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) run: Uuid,
+    pub(crate) seq: Seq,
+    pub(crate) attempt: u32,
+    pub(crate) answer: Attempt,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    clean: bool,
+    leaving: bool,
+}
+
+/// The owner of some partitions.
+pub(crate) struct Owner {
+    registry: Arc<Registry>,
+    parts: HashMap<Part, Holding>,
+    runs: Runs,
+    alarms: Alarms,
+    consuming: HashSet<(Part, Uuid, String)>,
+    commits: Commits,
+    random: SmallRng,
+}
+
+struct Alarms {
+    near: BTreeMap<(Timestamp, Uuid, Seq), Arc<Address>>,
+    /// All alarms due before this are near, once they are committed.
+    horizon: Timestamp,
+}
+
+struct Commits {
+    gathering: Batch,
+    in_flight: Option<After>,
+    /// The number of the last batch that took place.
+    done: i64,
+}
+
+impl Owner {
+    pub(crate) fn new(registry: Arc<Registry>, seed: u64) -> Self {
+        Self {
+            registry,
+            parts: HashMap::new(),
+            runs: Runs::default(),
+            alarms: Alarms { near: BTreeMap::new(), horizon: Timestamp::default() },
+            consuming: HashSet::new(),
+            commits: Commits { gathering: Batch::following(0), in_flight: None, done: 0 },
+            random: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// A partition is this owner's now. Not `clean`: its last owner was lost.
+    pub(crate) fn gain(&mut self, part: Part, clean: bool) {
+        self.parts.insert(part, Holding { clean, leaving: false });
+    }
+
+    /// The partitions it owns.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<_> = self.parts.keys().copied().collect();
+        parts.sort_unstable();
+        parts
+    }
+
+    /// Whether it owns any partition.
+    pub(crate) fn owns_any(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// Makes no more attempts in these partitions and takes no more starts;
+    /// what is under way may still be answered.
+    pub(crate) fn leave(&mut self, parts: &[Part]) {
+        for part in parts {
+            if let Some(holding) = self.parts.get_mut(part) {
+                holding.leaving = true;
+            }
+        }
+    }
+
+    /// Attempts under way in partitions that are being left.
+    pub(crate) fn in_flight_where_leaving(&self) -> u32 {
+        let leaving = |part| self.parts.get(&part).is_some_and(|holding| holding.leaving);
+        self.runs.live().filter(|run| leaving(run.address.part)).map(|run| run.in_flight).sum()
+    }
+
+    /// Drops all memory of partitions that are handed over.
+    pub(crate) fn forget(&mut self, parts: &[Part]) {
+        let parts: HashSet<_> = parts.iter().copied().collect();
+        self.parts.retain(|part, _| !parts.contains(part));
+        self.runs.retain(|address| !parts.contains(&address.part));
+        self.alarms.near.retain(|_, address| !parts.contains(&address.part));
+        self.consuming.retain(|(part, ..)| !parts.contains(part));
+    }
+
+    /// Drops everything: it is fenced, or does not know what took place.
+    pub(crate) fn forget_all(&mut self) {
+        let parts = self.parts();
+        self.forget(&parts);
+        // Whoever waits for an answer hears of it by the drop of the reply.
+        self.commits = Commits { gathering: Batch::following(0), in_flight: None, done: 0 };
+    }
+
+    /// Starts a workflow.
+    pub(crate) fn start(&mut self, start: NewStart, now: Timestamp) {
+        let NewStart { address, workflow_type, input, labels, reply } = start;
+        let mine = self.parts.get(&address.part).is_some_and(|holding| !holding.leaving);
+        if !mine {
+            // Whoever asked may be gone.
+            let _ = reply.send(StartAnswer::NotMine);
+            return;
+        }
+        let address = Arc::new(address);
+        let machine = Machine::new(self.registry.workflow(&workflow_type));
+        let cached =
+            Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
+        let mut run = Resident::new(Arc::clone(&address), machine, cached);
+        let batch = &mut self.commits.gathering;
+        batch.after.replies.push((address.run, reply));
+        let address_of_row = Arc::clone(&address);
+        batch.starts.push(batch::NewRow {
+            address: address_of_row,
+            workflow_type,
+            started_at: now,
+            labels,
+        });
+        run.tell(Event::Started { input }, &mut self.scene(address.part, now));
+        self.runs.insert(run, now);
+    }
+
+    /// An attempt was answered.
+    pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
+        let Answer { run, seq, attempt, answer } = answer;
+        self.with(run, now, |run, scene| run.answer(seq, attempt, answer, scene));
+    }
+
+    /// A message was found in the inbox.
+    pub(crate) fn message(&mut self, message: Message, now: Timestamp) {
+        let id = (message.address.part, message.address.run, message.key.clone());
+        if self.parts.contains_key(&message.address.part) && self.consuming.insert(id) {
+            let address = Arc::clone(&message.address);
+            self.wake(&address, Wake::Message(message), now);
+        }
+    }
+
+    /// All alarms due by `now` ring.
+    pub(crate) fn ring(&mut self, now: Timestamp) {
+        while let Some(entry) = self.alarms.near.first_entry() {
+            let (due, _, seq) = *entry.key();
+            if due > now {
+                return;
+            }
+            let address = entry.remove();
+            self.wake(&address, Wake::Alarm(seq, due), now);
+        }
+    }
+
+    /// When the next alarm rings.
+    pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
+        self.alarms.near.keys().next().map(|(due, ..)| *due)
+    }
+
+    /// All alarms in the database that are due before `horizon` are these.
+    pub(crate) fn alarms(&mut self, alarms: Vec<AlarmRow>, horizon: Timestamp) {
+        self.alarms.horizon = self.alarms.horizon.max(horizon);
+        for AlarmRow { address, seq, due } in alarms {
+            if self.parts.contains_key(&address.part) {
+                self.alarms.near.insert((due, address.run, seq), address);
+            }
+        }
+    }
+
+    fn wake(&mut self, address: &Arc<Address>, wake: Wake, now: Timestamp) {
+        if let Some(wake) = self.runs.wake_later(address, wake) {
+            self.with(address.run, now, |run, scene| wake.up(run, scene));
+        }
+    }
+
+    /// Runs whose history is wanted, at most `limit`, unless some are on their way.
+    pub(crate) fn take_wanted(&mut self, limit: usize) -> Vec<Arc<Address>> {
+        self.runs.take_wanted(limit)
+    }
+
+    /// A load begins: what leaves memory from now on is newer than what it brings.
+    pub(crate) fn loading(&mut self) {
+        self.runs.loading();
+    }
+
+    /// A load is over. `asked` without a row among `stored` do not exist.
+    pub(crate) fn loaded(&mut self, asked: &[Arc<Address>], stored: Vec<Stored>, now: Timestamp) {
+        for stored in stored {
+            self.load(stored, now);
+        }
+        for address in asked {
+            for wake in self.runs.give_up(address.run) {
+                wake.to_nobody(address, &mut self.commits.gathering);
+            }
+        }
+        self.runs.loading_is_over();
+    }
+
+    fn load(&mut self, stored: Stored, now: Timestamp) {
+        let Stored { address, workflow_type, cached, history } = stored;
+        let Some(holding) = self.parts.get(&address.part).copied() else { return };
+        let Some(wakes) = self.runs.expects(address.run) else { return };
+        let machine = Machine::replay(self.registry.workflow(&workflow_type), history);
+        let mut run = Resident::new(Arc::clone(&address), machine, cached);
+        let mut scene = self.scene(address.part, now);
+        if !run.is_closed() {
+            run.resume(cached.hot && !holding.clean, &mut scene);
+        }
+        for wake in wakes {
+            wake.up(&mut run, &mut scene);
+        }
+        self.runs.insert(run, now);
+    }
+
+    /// Parks and drops runs that nothing happens to, longest idle first.
+    pub(crate) fn evict(&mut self, now: Timestamp) {
+        let done = self.commits.done;
+        // Those that cannot leave yet line up again, and are not seen twice.
+        for _ in 0..self.runs.idle() {
+            let Some(run) = self.runs.next_idle(now) else { return };
+            let hot = self.runs.get_mut(run).is_some_and(|run| run.cached.hot);
+            if hot {
+                self.with(run, now, |run, scene| run.park(scene));
+            } else {
+                self.runs.drop_idle(run, done, now);
+            }
+        }
+    }
+
+    /// The next batch to commit, when none is in flight and there is something.
+    pub(crate) fn seal(&mut self) -> Option<Batch> {
+        if self.commits.in_flight.is_some() || self.commits.gathering.is_empty() {
+            return None;
+        }
+        let next = Batch::following(self.commits.gathering.number);
+        let mut batch = std::mem::replace(&mut self.commits.gathering, next);
+        for AlarmRow { address, seq, due } in &batch.alarms_set {
+            if *due <= self.alarms.horizon {
+                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(address));
+            }
+        }
+        self.commits.in_flight = Some(std::mem::take(&mut batch.after));
+        Some(batch)
+    }
+
+    /// The number of the batch that is being gathered.
+    pub(crate) fn gathering(&self) -> i64 {
+        self.commits.gathering.number
+    }
+
+    /// Whether nothing waits to be committed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.commits.in_flight.is_none() && self.commits.gathering.is_empty()
+    }
+
+    /// The batch in flight took place, but for starts that lost their id.
+    pub(crate) fn committed(&mut self, lost: &[Uuid]) -> After {
+        self.commits.done += 1;
+        let mut after = self.commits.in_flight.take().unwrap_or_default();
+        for id in &after.consumed {
+            self.consuming.remove(id);
+        }
+        for run in lost.iter().chain(after.closed.iter().map(|(run, _)| run)) {
+            self.runs.remove(*run);
+        }
+        for (run, reply) in after.replies.drain(..) {
+            let taken = lost.contains(&run);
+            // Whoever asked may be gone.
+            let _ = reply.send(if taken { StartAnswer::Taken } else { StartAnswer::Started });
+        }
+        if !lost.is_empty() {
+            after.dispatches.retain(|dispatch| !lost.contains(&dispatch.address.run));
+            after.closed.retain(|(run, _)| !lost.contains(run));
+        }
+        after
+    }
+
+    fn with(&mut self, run: Uuid, now: Timestamp, act: impl FnOnce(&mut Resident, &mut Scene<'_>)) {
+        let Some(mut resident) = self.runs.take(run) else { return };
+        let part = resident.address.part;
+        act(&mut resident, &mut self.scene(part, now));
+        self.runs.insert(resident, now);
+    }
+
+    fn scene(&mut self, part: Part, now: Timestamp) -> Scene<'_> {
+        let dispatch = self.parts.get(&part).is_some_and(|holding| !holding.leaving);
+        Scene {
+            registry: &self.registry,
+            batch: &mut self.commits.gathering,
+            now,
+            dispatch,
+            jitter: self.random.random::<f64>(),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One run in memory: its machine, and what of it the database knows.
+
+use std::sync::Arc;
+
+use hansom_core::{
+    Attempt, Direction, Event, Machine, Rang, Running, Seq, Status, StuckReason, Timestamp,
+    UndoStatus,
+};
+
+use super::batch::{AlarmRow, Batch, Cached, Dispatch, HistoryRow, UpdateRow};
+use crate::Registry;
+use crate::address::Address;
+use crate::client::Outcome;
+
+/// A run that has lost its worker this often in one step is not tried again.
+const POISON: u32 = 5;
+
+/// A run in memory.
+pub(crate) struct Resident {
+    pub(crate) address: Arc<Address>,
+    pub(crate) machine: Machine,
+    pub(crate) cached: Cached,
+    /// Attempts handed out that have not been answered.
+    pub(crate) in_flight: u32,
+    /// Since when nothing happened to it.
+    pub(crate) idle_since: Timestamp,
+    next_event: u32,
+    last_at: Timestamp,
+    slots: Slots,
+}
+
+/// Where its rows are in the batch being gathered.
+#[derive(Default)]
+struct Slots {
+    batch: i64,
+    history: Option<usize>,
+    update: Option<usize>,
+}
+
+/// What a run needs while something is told to it.
+pub(crate) struct Scene<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) batch: &'a mut Batch,
+    pub(crate) now: Timestamp,
+    /// Whether attempts may be made; not while the partition is handed over.
+    pub(crate) dispatch: bool,
+    /// From 0 to 1, to spread retries.
+    pub(crate) jitter: f64,
+}
+
+impl Resident {
+    pub(crate) fn new(address: Arc<Address>, machine: Machine, cached: Cached) -> Self {
+        let next_event = machine.ledger().events();
+        Self {
+            address,
+            machine,
+            cached,
+            in_flight: 0,
+            idle_since: Timestamp::default(),
+            next_event,
+            last_at: Timestamp::default(),
+            slots: Slots::default(),
+        }
+    }
+
+    /// The last batch that has something of it.
+    pub(crate) fn written_in(&self) -> i64 {
+        self.slots.batch
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.machine.ledger().status().is_closed()
+    }
+
+    /// Something happened: written down with all that follows from it.
+    pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
+        let at = self.write(&event, scene);
+        self.machine.deliver(event, at);
+        self.go_on(scene);
+    }
+
+    /// Writes down what follows from what has been delivered.
+    pub(crate) fn go_on(&mut self, scene: &mut Scene<'_>) {
+        let at = self.at(scene);
+        for event in self.machine.take(at) {
+            self.write(&event, scene);
+        }
+        self.settle(scene);
+    }
+
+    /// An attempt was answered.
+    pub(crate) fn answer(
+        &mut self,
+        seq: Seq,
+        attempt: u32,
+        answer: Attempt,
+        scene: &mut Scene<'_>,
+    ) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if !self.machine.awaits(seq, attempt) {
+            return;
+        }
+        let event = match answer {
+            Attempt::Done(output) => Event::Done { seq, output },
+            Attempt::Refused(error) if self.may_refuse(seq) => Event::Refused { seq, error },
+            Attempt::Refused(error) => {
+                let reason = format!("refused, where that cannot be: {}", error.get());
+                self.after_failure(seq, reason, None, scene)
+            }
+            Attempt::Failed { reason, retry_after } => {
+                self.after_failure(seq, reason, retry_after, scene)
+            }
+        };
+        self.tell(event, scene);
+    }
+
+    fn may_refuse(&self, seq: Seq) -> bool {
+        let running = self.machine.ledger().running().get(&seq);
+        running.is_some_and(|running| running.direction == Direction::Do)
+            && !self.machine.ledger().pivoted()
+    }
+
+    fn after_failure(
+        &self,
+        seq: Seq,
+        reason: String,
+        retry_after: Option<std::time::Duration>,
+        scene: &Scene<'_>,
+    ) -> Event {
+        let ledger = self.machine.ledger();
+        let running = &ledger.running()[&seq];
+        let reason = storable(&reason);
+        let attempts = running.attempt;
+        // While unwinding an action is not tried again: its undo voids it.
+        let given_up =
+            ledger.status() == Status::Compensating && running.direction == Direction::Do;
+        let policy = scene.registry.options(running, ledger.pivoted()).retry;
+        let elapsed = scene.now.since(running.since);
+        match policy.next(attempts, elapsed, retry_after, scene.jitter) {
+            Some(wait) if !given_up => {
+                let retry_at = self.at(scene).max(scene.now).after(wait);
+                Event::AttemptFailed { seq, attempt: attempts, reason, retry_at }
+            }
+            _ => Event::Unknown { seq, attempts, reason },
+        }
+    }
+
+    /// An alarm rang; false when it meant nothing any more.
+    pub(crate) fn ring(&mut self, seq: Seq, scene: &mut Scene<'_>) -> bool {
+        match self.machine.ledger_mut().ring(seq) {
+            Rang::Nothing => return false,
+            Rang::Timer => self.tell(Event::Fired { seq }, scene),
+            Rang::Retry => self.settle(scene),
+        }
+        true
+    }
+
+    /// Takes up what the last owner left: attempts that it did not see the end of.
+    /// `charge` says that it was lost, so that they count.
+    pub(crate) fn resume(&mut self, charge: bool, scene: &mut Scene<'_>) {
+        self.go_on(scene);
+        let under_way = |running: &Running| running.retry_at.is_none();
+        let running = self.machine.ledger().running().iter();
+        let open: Vec<_> = running
+            .filter(|(_, running)| under_way(running))
+            .map(|(seq, running)| (*seq, running.attempt, running.lost))
+            .collect();
+        if self.machine.ledger().status() == Status::Stuck || self.in_flight > 0 {
+            return;
+        }
+        if let Some((seq, ..)) = open.iter().find(|(.., lost)| charge && lost + 1 >= POISON) {
+            let running = &self.machine.ledger().running()[seq];
+            let detail = format!("{} lost its worker {POISON} times", running.call.activity);
+            return self.tell(Event::Stuck { reason: StuckReason::Poison, detail }, scene);
+        }
+        for (seq, attempt, _) in open {
+            if charge {
+                self.tell(Event::AttemptLost { seq, attempt }, scene);
+            } else {
+                self.dispatch(seq, scene);
+            }
+        }
+        self.cache(scene);
+    }
+
+    /// Lets a new owner leave it where it is, until something wakes it.
+    pub(crate) fn park(&mut self, scene: &mut Scene<'_>) {
+        let cached = Cached { hot: false, ..self.cached };
+        self.update(cached, scene);
+    }
+
+    fn write(&mut self, event: &Event, scene: &mut Scene<'_>) -> Timestamp {
+        let at = self.at(scene);
+        self.open_slots(scene.batch);
+        let history = &mut scene.batch.history;
+        let slot = *self.slots.history.get_or_insert_with(|| {
+            history.push(HistoryRow::new(&self.address, self.next_event, at));
+            history.len() - 1
+        });
+        history[slot].push(event);
+        self.next_event += 1;
+        self.last_at = at;
+        at
+    }
+
+    /// All events of one row have one time, and time never goes back.
+    fn at(&self, scene: &Scene<'_>) -> Timestamp {
+        match self.slots.history {
+            Some(_) if self.slots.batch == scene.batch.number => self.last_at,
+            _ => self.last_at.max(scene.now),
+        }
+    }
+
+    fn open_slots(&mut self, batch: &mut Batch) {
+        if self.slots.batch != batch.number {
+            self.slots = Slots { batch: batch.number, ..Slots::default() };
+            batch.after.touched.push(self.address.run);
+        }
+    }
+
+    /// Turns what changed into rows and attempts.
+    fn settle(&mut self, scene: &mut Scene<'_>) {
+        let news = self.machine.ledger_mut().take_news();
+        let Address { part, run, .. } = *self.address;
+        for (seq, due) in news.alarms_set {
+            let address = Arc::clone(&self.address);
+            scene.batch.alarms_set.push(AlarmRow { address, seq, due });
+        }
+        for (seq, due) in news.alarms_dropped {
+            scene.batch.alarms_dropped.push((part, run, seq, due));
+        }
+        for seq in news.dispatch {
+            self.dispatch(seq, scene);
+        }
+        self.cache(scene);
+    }
+
+    fn dispatch(&mut self, seq: Seq, scene: &mut Scene<'_>) {
+        let ledger = self.machine.ledger();
+        let Some(running) = ledger.running().get(&seq) else { return };
+        if !scene.dispatch || running.retry_at.is_some() || ledger.status() == Status::Stuck {
+            return;
+        }
+        scene.batch.after.dispatches.push(Dispatch {
+            address: Arc::clone(&self.address),
+            seq,
+            of: running.of,
+            direction: running.direction,
+            attempt: running.attempt,
+            call: running.call.clone(),
+            limit: scene.registry.options(running, ledger.pivoted()).start_to_close,
+        });
+        self.in_flight += 1;
+    }
+
+    /// Keeps the row in step with history, where it has to be.
+    fn cache(&mut self, scene: &mut Scene<'_>) {
+        let status = self.machine.ledger().status();
+        let idle = status.is_closed() || status == Status::Stuck;
+        let cached = Cached {
+            status,
+            undo: match status {
+                Status::Running => UndoStatus::None,
+                _ => self.machine.ledger().undo_status(),
+            },
+            hot: !idle && (self.cached.hot || self.in_flight > 0),
+            closed_at: status
+                .is_closed()
+                .then(|| self.cached.closed_at.unwrap_or_else(|| self.at(scene))),
+        };
+        if cached == self.cached {
+            return;
+        }
+        let closes = status.is_closed() && !self.cached.status.is_closed();
+        self.update(cached, scene);
+        if closes {
+            let outcome = Outcome::of(self.machine.ledger());
+            scene.batch.after.closed.push((self.address.run, outcome));
+        }
+    }
+
+    fn update(&mut self, cached: Cached, scene: &mut Scene<'_>) {
+        self.open_slots(scene.batch);
+        self.cached = cached;
+        let updates = &mut scene.batch.updates;
+        match self.slots.update {
+            Some(slot) => updates[slot].cached = cached,
+            None => {
+                self.slots.update = Some(updates.len());
+                updates.push(UpdateRow { address: Arc::clone(&self.address), cached });
+            }
+        }
+    }
+}
+
+/// Storing a failure must never fail: no NUL, and no end of text.
+fn storable(reason: &str) -> String {
+    const LIMIT: usize = 2_000;
+    reason.replace('\0', "\u{fffd}").chars().take(LIMIT).collect()
+}

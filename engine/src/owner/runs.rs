@@ -1,0 +1,244 @@
+//! The runs in memory, those on their way there, and those that may leave.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansom_core::{Event, Payload, Seq, Status, Timestamp};
+use uuid::Uuid;
+
+use super::resident::{Resident, Scene};
+use super::{Batch, Message};
+use crate::address::Address;
+
+/// A run to which nothing happened for this long leaves memory …
+const IDLE: Duration = Duration::from_secs(5);
+/// … and earlier, where more than this many are idle.
+const IDLE_MAX: usize = 4_096;
+
+/// Runs by their id.
+#[derive(Default)]
+pub(crate) struct Runs {
+    entries: HashMap<Uuid, Entry>,
+    /// Idle runs by when they became so; entries overtaken by events are skipped.
+    idle: VecDeque<(Timestamp, Uuid)>,
+    wanted: Vec<Arc<Address>>,
+    loading: bool,
+    /// Left memory since the load under way began, which is therefore older.
+    gone: HashSet<Uuid>,
+}
+
+/// A run in memory, or on its way there.
+pub(crate) enum Entry {
+    /// In memory.
+    Live(Box<Resident>),
+    /// Asked for, with what is to happen then.
+    Loading(Arc<Address>, Vec<Wake>),
+}
+
+/// What wakes a run.
+pub(crate) enum Wake {
+    /// A timer or a retry, and when it was due.
+    Alarm(Seq, Timestamp),
+    /// A message.
+    Message(Message),
+}
+
+impl Runs {
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Resident> {
+        self.entries.values().filter_map(|entry| match entry {
+            Entry::Live(run) => Some(&**run),
+            Entry::Loading(..) => None,
+        })
+    }
+
+    pub(crate) fn get_mut(&mut self, run: Uuid) -> Option<&mut Resident> {
+        match self.entries.get_mut(&run) {
+            Some(Entry::Live(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Address) -> bool) {
+        self.wanted.retain(|address| keep(address));
+        self.entries.retain(|_, entry| match entry {
+            Entry::Live(resident) => keep(&resident.address),
+            Entry::Loading(address, _) => keep(address),
+        });
+    }
+
+    /// Takes a live run out, to be put back with [`Runs::insert`].
+    pub(crate) fn take(&mut self, run: Uuid) -> Option<Box<Resident>> {
+        match self.entries.remove(&run)? {
+            Entry::Live(resident) => Some(resident),
+            loading @ Entry::Loading(..) => {
+                self.entries.insert(run, loading);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, resident: impl Into<Box<Resident>>, now: Timestamp) {
+        let mut resident = resident.into();
+        if resident.in_flight == 0 && resident.idle_since < now {
+            resident.idle_since = now;
+            self.idle.push_back((now, resident.address.run));
+        }
+        self.entries.insert(resident.address.run, Entry::Live(resident));
+    }
+
+    pub(crate) fn remove(&mut self, run: Uuid) {
+        if self.loading {
+            self.gone.insert(run);
+        }
+        self.entries.remove(&run);
+    }
+
+    /// Hands the wake back when the run is in memory; else keeps it until it is.
+    pub(crate) fn wake_later(&mut self, address: &Arc<Address>, wake: Wake) -> Option<Wake> {
+        match self.entries.get_mut(&address.run) {
+            Some(Entry::Live(_)) => return Some(wake),
+            Some(Entry::Loading(_, wakes)) => wakes.push(wake),
+            None => {
+                let loading = Entry::Loading(Arc::clone(address), vec![wake]);
+                self.entries.insert(address.run, loading);
+                self.wanted.push(Arc::clone(address));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn take_wanted(&mut self, limit: usize) -> Vec<Arc<Address>> {
+        if self.loading {
+            return Vec::new();
+        }
+        let count = limit.min(self.wanted.len());
+        self.wanted.drain(..count).collect()
+    }
+
+    pub(crate) fn loading(&mut self) {
+        self.loading = true;
+    }
+
+    pub(crate) fn loading_is_over(&mut self) {
+        self.loading = false;
+        self.gone.clear();
+    }
+
+    /// What waits for a run that a load has brought; `None` when memory knows better.
+    pub(crate) fn expects(&mut self, run: Uuid) -> Option<Vec<Wake>> {
+        match self.entries.get_mut(&run) {
+            Some(Entry::Live(_)) => None,
+            Some(Entry::Loading(_, wakes)) => {
+                let wakes = std::mem::take(wakes);
+                self.wanted.retain(|address| address.run != run);
+                Some(wakes)
+            }
+            None if self.gone.contains(&run) => None,
+            None => Some(Vec::new()),
+        }
+    }
+
+    /// What waits for a run that was asked for and does not exist.
+    pub(crate) fn give_up(&mut self, run: Uuid) -> Vec<Wake> {
+        match self.entries.remove(&run) {
+            Some(Entry::Loading(_, wakes)) => wakes,
+            Some(live) => {
+                self.entries.insert(run, live);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// How many runs are idle, or were.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// The run that has been idle longest, when it is time for it to leave.
+    pub(crate) fn next_idle(&mut self, now: Timestamp) -> Option<Uuid> {
+        while let Some((since, run)) = self.idle.front().copied() {
+            let still = match self.entries.get(&run) {
+                Some(Entry::Live(resident)) => {
+                    resident.idle_since == since && resident.in_flight == 0
+                }
+                _ => false,
+            };
+            if still && now.since(since) < IDLE && self.idle.len() <= IDLE_MAX {
+                return None;
+            }
+            self.idle.pop_front();
+            if still {
+                return Some(run);
+            }
+        }
+        None
+    }
+
+    /// Drops an idle run, unless the database does not know all of it yet.
+    pub(crate) fn drop_idle(&mut self, run: Uuid, committed: i64, now: Timestamp) {
+        let Some(resident) = self.get_mut(run) else { return };
+        if resident.written_in() <= committed {
+            self.remove(run);
+        } else {
+            resident.idle_since = now.after(Duration::from_micros(1));
+            let again = (resident.idle_since, run);
+            self.idle.push_back(again);
+        }
+    }
+}
+
+impl Wake {
+    /// Happens to a run in memory.
+    pub(crate) fn up(self, run: &mut Resident, scene: &mut Scene<'_>) {
+        match self {
+            Self::Alarm(seq, due) => {
+                if !run.ring(seq, scene) {
+                    let Address { part, run, .. } = *run.address;
+                    scene.batch.alarms_dropped.push((part, run, seq, due));
+                }
+            }
+            Self::Message(message) => {
+                if let Some(event) = message.event(run) {
+                    run.tell(event, scene);
+                }
+                scene.batch.consume(&run.address, message.key);
+            }
+        }
+    }
+
+    /// The run does not exist.
+    pub(crate) fn to_nobody(self, address: &Address, batch: &mut Batch) {
+        match self {
+            Self::Alarm(seq, due) => {
+                batch.alarms_dropped.push((address.part, address.run, seq, due));
+            }
+            Self::Message(message) => batch.consume(address, message.key),
+        }
+    }
+}
+
+impl Message {
+    /// The event it is, unless it comes too late or a second time.
+    fn event(&self, run: &Resident) -> Option<Event> {
+        let ledger = run.machine.ledger();
+        if ledger.status().is_closed() {
+            return None;
+        }
+        if let Some(id) = self.key.strip_prefix("signal:") {
+            let payload = self.payload.clone().and_then(|payload| Payload::parse(payload).ok())?;
+            let name = self.name.clone()?;
+            return (!ledger.has_seen(id)).then(|| Event::Signalled {
+                name,
+                id: id.to_owned(),
+                payload,
+            });
+        }
+        let cancels = self.key == "cancel"
+            && !ledger.pivoted()
+            && matches!(ledger.status(), Status::Running | Status::Stuck)
+            && ledger.cause().is_none();
+        cancels.then(|| Event::CancelRequested { reason: self.payload.clone() })
+    }
+}

@@ -1,0 +1,65 @@
+//! Names to workflows and handlers. Refuses gaps before anything is started.
+
+use hansom_core::{
+    ActivityOptions, Direction, ErasedHandler, Handlers, Running, WorkflowType, Workflows,
+};
+
+use crate::EngineError;
+
+/// What this binary can run.
+#[derive(Clone)]
+pub struct Registry {
+    workflows: Workflows,
+    handlers: Handlers,
+}
+
+impl Registry {
+    /// Puts workflows and handlers together.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::MissingHandlers`], with every `activity (workflow)` that
+    /// nobody performs.
+    pub fn new(workflows: Workflows, handlers: Handlers) -> Result<Self, EngineError> {
+        let needs = workflows.iter().flat_map(|kind| {
+            kind.activities.iter().map(|activity| (*activity, kind.name))
+        });
+        let missing: Vec<_> = needs
+            .filter(|(activity, _)| handlers.get(activity).is_none())
+            .map(|(activity, workflow)| format!("{activity} ({workflow})"))
+            .collect();
+        if missing.is_empty() {
+            Ok(Self { workflows, handlers })
+        } else {
+            Err(EngineError::MissingHandlers(missing))
+        }
+    }
+
+    pub(crate) fn workflow(&self, name: &str) -> Option<WorkflowType> {
+        self.workflows.get(name)
+    }
+
+    pub(crate) fn workflows(&self) -> impl Iterator<Item = &WorkflowType> {
+        self.workflows.iter()
+    }
+
+    pub(crate) fn handler(&self, activity: &str) -> Option<&ErasedHandler> {
+        self.handlers.get(activity)
+    }
+
+    /// The options in force: the step's own, or else its activity type's; past
+    /// the pivot an action is tried until it succeeds.
+    pub(crate) fn options(&self, running: &Running, pivoted: bool) -> ActivityOptions {
+        let declared = self.handlers.get(&running.call.activity).map(|handler| {
+            match running.direction {
+                Direction::Do => handler.options,
+                Direction::Undo => handler.options_as_undo,
+            }
+        });
+        let mut options = running.options.or(declared).unwrap_or_default();
+        if pivoted && running.direction == Direction::Do {
+            options.retry = options.retry.unlimited();
+        }
+        options
+    }
+}

@@ -1,0 +1,91 @@
+//! What happened.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use hansom_core::{Event, Timestamp};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::from_time;
+use crate::address::Part;
+
+/// The rows of one history: when, and what.
+pub(crate) type Rows = Vec<(Timestamp, Vec<Event>)>;
+
+fn decode(at: DateTime<Utc>, events: &str) -> Result<(Timestamp, Vec<Event>), sqlx::Error> {
+    let events = serde_json::from_str(events).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok((from_time(at), events))
+}
+
+/// The whole history of one run.
+pub(crate) async fn of(pool: &PgPool, part: Part, run: Uuid) -> Result<Rows, sqlx::Error> {
+    let rows: Vec<(DateTime<Utc>, String)> = sqlx::query_as(
+        "select at, events from hansom.history where part = $1 and run = $2 order by event",
+    )
+    .bind(part)
+    .bind(run)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|(at, events)| decode(*at, events)).collect()
+}
+
+/// One page of the history of one run: rows from the one that has event `from`
+/// on, each with the number of its first event.
+pub(crate) async fn page(
+    pool: &PgPool,
+    part: Part,
+    run: Uuid,
+    from: i32,
+    limit: i64,
+) -> Result<Vec<(i32, Timestamp, Vec<Event>)>, sqlx::Error> {
+    let rows: Vec<(i32, DateTime<Utc>, String)> = sqlx::query_as(
+        "select event, at, events from hansom.history
+         where part = $1 and run = $2 and event >= coalesce(
+             (select max(event) from hansom.history
+              where part = $1 and run = $2 and event <= $3), 0)
+         order by event limit $4",
+    )
+    .bind(part)
+    .bind(run)
+    .bind(from)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let page = rows.iter().map(|(event, at, events)| {
+        decode(*at, events).map(|(at, events)| (*event, at, events))
+    });
+    page.collect()
+}
+
+/// The histories of many runs. One that cannot be read is left out, and said.
+pub(crate) async fn of_all(
+    pool: &PgPool,
+    parts: &[Part],
+    runs: &[Uuid],
+) -> Result<HashMap<Uuid, Rows>, sqlx::Error> {
+    let rows: Vec<(Uuid, DateTime<Utc>, String)> = sqlx::query_as(
+        "select h.run, h.at, h.events
+         from unnest($1, $2) as r (part, run), lateral (
+             select * from hansom.history
+             where history.part = r.part and history.run = r.run order by event
+         ) h",
+    )
+    .bind(parts)
+    .bind(runs)
+    .fetch_all(pool)
+    .await?;
+    let mut histories: HashMap<Uuid, Option<Rows>> = HashMap::with_capacity(runs.len());
+    for (run, at, events) in rows {
+        let history = histories.entry(run).or_insert_with(|| Some(Vec::new()));
+        match (decode(at, &events), history.as_mut()) {
+            (Ok(row), Some(history)) => history.push(row),
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                tracing::error!(%run, %error, "history_unreadable");
+                *history = None;
+            }
+        }
+    }
+    Ok(histories.into_iter().filter_map(|(run, rows)| Some((run, rows?))).collect())
+}

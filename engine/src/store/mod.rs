@@ -1,0 +1,130 @@
+//! The database: the only place with SQL, one file per table.
+//!
+//! Owners write through [`commit`] alone, on a connection of their own, fenced.
+//! Everybody else inserts (a start, a message) or reads. Every table has `part`
+//! first in its key. No transaction spans more than one statement, so that a
+//! cancelled future can leave none open; what a lost answer means is said where
+//! it matters.
+
+pub(crate) mod alarm;
+pub(crate) mod commit;
+pub(crate) mod inbox;
+pub(crate) mod history;
+pub(crate) mod partition;
+pub(crate) mod worker;
+pub(crate) mod workflow;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hansom_core::{Status, Timestamp, UndoStatus};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::EngineError;
+use crate::address::PARTITIONS;
+
+/// Connects with the engine's settings: `url` as Postgres's own tools take it.
+///
+/// A connection that comes back inside a transaction is rolled back before its
+/// next use (sqlx up to 0.9.0 can leave one open when `begin` is cancelled).
+pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, sqlx::Error> {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                sqlx::query("rollback").execute(connection).await?;
+                Ok(true)
+            })
+        })
+        .connect_with(options(url)?)
+        .await
+}
+
+/// What every connection is opened with.
+fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(PgConnectOptions::from_str(url)?.application_name("hansom").options([
+        ("timezone", "UTC"),
+        ("statement_timeout", "15s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        // A rollback outside a transaction is what `before_acquire` hopes for.
+        ("client_min_messages", "error"),
+    ]))
+}
+
+/// A connection outside the pool, with the pool's own settings.
+pub(crate) async fn connection(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
+    PgConnection::connect_with(&pool.connect_options()).await
+}
+
+/// The engine's migrations. Others may use the same table for their own.
+pub fn migrator() -> sqlx::migrate::Migrator {
+    let mut migrator = sqlx::migrate!("../migrations/engine");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// Brings the schema up to date, and fixes the number of partitions the first
+/// time (`partitions`, or 256).
+///
+/// # Errors
+///
+/// [`EngineError::Partitions`], when the database was created with another number.
+pub async fn migrate(pool: &PgPool, partitions: Option<i32>) -> Result<(), EngineError> {
+    migrator().run(pool).await?;
+    let stored = partition::create(pool, partitions.unwrap_or(PARTITIONS)).await?;
+    match partitions {
+        Some(asked) if asked != stored => Err(EngineError::Partitions { stored, asked }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn to_time(timestamp: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(timestamp.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+pub(crate) fn from_time(time: DateTime<Utc>) -> Timestamp {
+    Timestamp(time.timestamp_micros())
+}
+
+pub(crate) fn status_code(status: Status) -> i16 {
+    match status {
+        Status::Running => 0,
+        Status::Compensating => 1,
+        Status::Stuck => 2,
+        Status::Completed => 3,
+        Status::Failed => 4,
+        Status::Cancelled => 5,
+    }
+}
+
+fn status_of(code: i16) -> Status {
+    match code {
+        1 => Status::Compensating,
+        2 => Status::Stuck,
+        3 => Status::Completed,
+        4 => Status::Failed,
+        5 => Status::Cancelled,
+        _ => Status::Running,
+    }
+}
+
+pub(crate) fn undo_code(undo: UndoStatus) -> i16 {
+    match undo {
+        UndoStatus::None => 0,
+        UndoStatus::Owed => 1,
+        UndoStatus::Done => 2,
+        UndoStatus::Partial => 3,
+    }
+}
+
+fn undo_of(code: i16) -> UndoStatus {
+    match code {
+        1 => UndoStatus::Owed,
+        2 => UndoStatus::Done,
+        3 => UndoStatus::Partial,
+        _ => UndoStatus::None,
+    }
+}

@@ -1,0 +1,210 @@
+//! One row per run: a cache of its history.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{from_time, history, status_code, status_of, undo_code, undo_of};
+use crate::address::{Address, Part};
+use crate::client::{Filter, Summary};
+use crate::owner::{Cached, Stored};
+
+/// A row.
+#[derive(Debug, FromRow)]
+pub(crate) struct Row {
+    pub(crate) part: Part,
+    pub(crate) namespace: String,
+    pub(crate) workflow_id: String,
+    pub(crate) run_no: i32,
+    pub(crate) run: Uuid,
+    #[sqlx(rename = "type")]
+    pub(crate) workflow_type: String,
+    status: i16,
+    undo: i16,
+    hot: bool,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) closed_at: Option<DateTime<Utc>>,
+    labels: Option<sqlx::types::Json<std::collections::BTreeMap<String, String>>>,
+}
+
+impl Row {
+    pub(crate) fn address(&self) -> Address {
+        Address {
+            part: self.part,
+            run: self.run,
+            namespace: self.namespace.as_str().into(),
+            workflow_id: self.workflow_id.as_str().into(),
+            run_no: self.run_no,
+        }
+    }
+
+    pub(crate) fn cached(&self) -> Cached {
+        Cached {
+            status: status_of(self.status),
+            undo: undo_of(self.undo),
+            hot: self.hot,
+            closed_at: self.closed_at.map(from_time),
+        }
+    }
+
+    pub(crate) fn summary(self) -> Summary {
+        Summary {
+            workflow_id: self.workflow_id,
+            run: self.run,
+            workflow_type: self.workflow_type,
+            status: status_of(self.status),
+            undo: undo_of(self.undo),
+            started_at: self.started_at,
+            closed_at: self.closed_at,
+            labels: self.labels.map(|labels| labels.0).unwrap_or_default(),
+        }
+    }
+}
+
+/// The latest run of a workflow id.
+pub(crate) async fn latest(
+    pool: &PgPool,
+    part: Part,
+    namespace: &str,
+    workflow_id: &str,
+) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as(
+        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
+                closed_at, labels
+         from hansom.workflow where part = $1 and namespace = $2 and workflow_id = $3
+         order by run_no desc limit 1",
+    )
+    .bind(part)
+    .bind(namespace)
+    .bind(workflow_id)
+    .fetch_optional(pool)
+    .await
+}
+
+/// Starts a run where another process owns the partition; false when the id is taken.
+pub(crate) async fn start(
+    pool: &PgPool,
+    address: &Address,
+    workflow_type: &str,
+    events: &str,
+    labels: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select hansom.start($1, $2, $3, $4, $5, $6, $7, $8)")
+        .bind(address.part)
+        .bind(&*address.namespace)
+        .bind(&*address.workflow_id)
+        .bind(address.run_no)
+        .bind(address.run)
+        .bind(workflow_type)
+        .bind(events)
+        .bind(labels)
+        .fetch_one(pool)
+        .await
+}
+
+/// Runs of these addresses, with their histories.
+pub(crate) async fn load(
+    pool: &PgPool,
+    addresses: &[Arc<Address>],
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let parts: Vec<_> = addresses.iter().map(|address| address.part).collect();
+    let namespaces: Vec<_> = addresses.iter().map(|address| address.namespace.to_string()).collect();
+    let ids: Vec<_> = addresses.iter().map(|address| address.workflow_id.to_string()).collect();
+    let numbers: Vec<_> = addresses.iter().map(|address| address.run_no).collect();
+    let rows: Vec<Row> = sqlx::query_as(
+        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
+                w.hot, w.started_at, w.closed_at, w.labels
+         from unnest($1, $2, $3, $4) as a (part, namespace, workflow_id, run_no)
+         join hansom.workflow w using (part, namespace, workflow_id, run_no)",
+    )
+    .bind(&parts)
+    .bind(&namespaces)
+    .bind(&ids)
+    .bind(&numbers)
+    .fetch_all(pool)
+    .await?;
+    with_history(pool, rows).await
+}
+
+/// A page of the runs that a new owner of these partitions has to load: up to
+/// `limit`, after the run `after`; and where the next page starts, if there is one.
+pub(crate) async fn hot(
+    pool: &PgPool,
+    parts: &[Part],
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<(Vec<Stored>, Option<Uuid>), sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
+                w.hot, w.started_at, w.closed_at, w.labels
+         from unnest($1) as p (part), lateral (
+             select * from hansom.workflow
+             where workflow.part = p.part and hot and run > $2 order by run limit $3
+         ) w
+         order by w.run limit $3",
+    )
+    .bind(parts)
+    .bind(after.unwrap_or_default())
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
+    let next = rows.last().map(|row| row.run).filter(|_| full);
+    Ok((with_history(pool, rows).await?, next))
+}
+
+async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Stored>, sqlx::Error> {
+    let parts: Vec<_> = rows.iter().map(|row| row.part).collect();
+    let runs: Vec<_> = rows.iter().map(|row| row.run).collect();
+    let mut histories = history::of_all(pool, &parts, &runs).await?;
+    let stored = rows.into_iter().filter_map(|row| {
+        Some(Stored {
+            history: histories.remove(&row.run)?,
+            address: Arc::new(row.address()),
+            cached: row.cached(),
+            workflow_type: row.workflow_type,
+        })
+    });
+    Ok(stored.collect())
+}
+
+/// Up to `limit` runs that fit the filter, newest first.
+pub(crate) async fn list(
+    pool: &PgPool,
+    namespace: &str,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Summary>, sqlx::Error> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
+                closed_at, labels
+         from hansom.workflow where namespace = ",
+    );
+    query.push_bind(namespace.to_owned());
+    if let Some(workflow_type) = &filter.workflow_type {
+        query.push(" and type = ").push_bind(workflow_type.clone());
+    }
+    if let Some(status) = filter.status {
+        query.push(" and status = ").push_bind(status_code(status));
+    }
+    if let Some(undo) = filter.undo {
+        query.push(" and undo = ").push_bind(undo_code(undo));
+    }
+    if !filter.labels.is_empty() {
+        query.push(" and labels @> ").push_bind(sqlx::types::Json(filter.labels.clone()));
+    }
+    if let Some(after) = filter.started_after {
+        query.push(" and started_at >= ").push_bind(after);
+    }
+    if let Some(before) = filter.started_before {
+        query.push(" and started_at < ").push_bind(before);
+    }
+    if let Some(cursor) = filter.cursor {
+        query.push(" and run < ").push_bind(cursor);
+    }
+    query.push(" order by run desc limit ").push_bind(limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
+    Ok(rows.into_iter().map(Row::summary).collect())
+}

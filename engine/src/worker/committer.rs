@@ -1,0 +1,69 @@
+//! Carries a batch to the database until it is known what became of it.
+//!
+//! An error from a commit says nothing about the commit. The batch's number is
+//! in the fence row, so the same call is repeated, on a new connection, until
+//! the answer arrives: it took place once, or this worker is fenced.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::store::commit::{Columns, CommitError, Lane, commit};
+use crate::store::connection;
+
+/// The longest wait between two tries.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What became of a batch.
+pub(crate) enum Fate {
+    /// It took place; these starts came too late.
+    Done(Vec<Uuid>),
+    /// It did not, and nothing this worker writes will.
+    Fenced,
+}
+
+/// A connection of one lane, and its place behind the fence.
+pub(crate) struct Committer {
+    pub(crate) pool: PgPool,
+    pub(crate) lane: Lane,
+    connection: Option<PgConnection>,
+}
+
+impl Committer {
+    pub(crate) fn new(pool: PgPool, lane: Lane) -> Self {
+        Self { pool, lane, connection: None }
+    }
+
+    /// Commits, and hands itself back for the next batch.
+    pub(crate) async fn commit(mut self, columns: Columns) -> (Self, Fate) {
+        let mut wait = Duration::from_millis(20);
+        loop {
+            match self.attempt(&columns).await {
+                Ok(lost) => return (self, Fate::Done(lost)),
+                Err(CommitError::Fenced) => return (self, Fate::Fenced),
+                Err(error @ CommitError::Refused(_)) => {
+                    tracing::error!(%error, "commit_refused");
+                    return (self, Fate::Fenced);
+                }
+                Err(error @ CommitError::Unknown(_)) => {
+                    tracing::warn!(%error, "commit_unknown");
+                    self.connection = None;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(PATIENCE);
+        }
+    }
+
+    async fn attempt(&mut self, columns: &Columns) -> Result<Vec<Uuid>, CommitError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            empty => {
+                let fresh = connection(&self.pool).await.map_err(CommitError::Unknown)?;
+                empty.insert(fresh)
+            }
+        };
+        commit(connection, self.lane, columns).await
+    }
+}

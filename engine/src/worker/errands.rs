@@ -1,0 +1,215 @@
+//! What a lane has fetched for it: histories, the inbox, alarms.
+//!
+//! At most one of each is under way. They are reads, so a failed one is simply
+//! repeated; polling never stops, and hints only make it sooner.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hansom_core::Timestamp;
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use super::lane::ToLane;
+use crate::address::{Address, Part};
+use crate::owner::{HORIZON, Owner, Stored};
+use crate::store::{alarm, inbox, workflow};
+
+/// The inbox is looked at this often, whatever hints say.
+const POLL: Duration = Duration::from_secs(1);
+/// Alarms are looked for this often: well within their horizon.
+const SCAN: Duration = Duration::from_secs(25);
+/// So many runs are loaded at once.
+const LOAD: usize = 500;
+/// So many messages are read at once.
+const READ: i64 = 1_000;
+/// So many alarms are read at once.
+const ALARMS: usize = 20_000;
+
+/// Histories that were asked for.
+pub(crate) struct Loaded {
+    asked: Vec<Arc<Address>>,
+    stored: Vec<Stored>,
+    /// More of a recovery: of these partitions, after this run.
+    next: Option<(Vec<Part>, Uuid)>,
+}
+
+enum Load {
+    Runs(Vec<Arc<Address>>),
+    Hot(Vec<Part>, Option<Uuid>),
+}
+
+/// What is to be fetched, and what is under way.
+pub(crate) struct Errands {
+    pool: PgPool,
+    runtime: Handle,
+    back: UnboundedSender<ToLane>,
+    recoveries: VecDeque<(Vec<Part>, Option<Uuid>)>,
+    loading: bool,
+    inbox: Routine,
+    alarms: Routine,
+}
+
+/// Something done now and then, and never twice at a time.
+struct Routine {
+    due: Instant,
+    under_way: bool,
+}
+
+impl Routine {
+    fn new() -> Self {
+        Self { due: Instant::now(), under_way: false }
+    }
+
+    /// Whether to do it now; the next time is `period` from now, or sooner.
+    fn begin(&mut self, period: Duration) -> bool {
+        let now = Instant::now();
+        let begins = !self.under_way && now >= self.due;
+        if begins {
+            self.under_way = true;
+            self.due = now + period;
+        }
+        begins
+    }
+
+    /// It is done; the next time is at most `wait` from now.
+    fn end(&mut self, wait: Duration) {
+        self.under_way = false;
+        self.due = self.due.min(Instant::now() + wait);
+    }
+
+    fn now(&mut self) {
+        self.due = Instant::now();
+    }
+}
+
+impl Errands {
+    pub(crate) fn new(pool: PgPool, runtime: Handle, back: UnboundedSender<ToLane>) -> Self {
+        Self {
+            pool,
+            runtime,
+            back,
+            recoveries: VecDeque::new(),
+            loading: false,
+            inbox: Routine::new(),
+            alarms: Routine::new(),
+        }
+    }
+
+    /// Partitions were gained: what is hot in them is loaded, and all else looked at.
+    pub(crate) fn recover(&mut self, parts: Vec<Part>) {
+        self.recoveries.push_back((parts, None));
+        self.inbox.now();
+        self.alarms.now();
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.recoveries.clear();
+    }
+
+    /// There may be something in the inbox.
+    pub(crate) fn poke(&mut self) {
+        self.inbox.now();
+    }
+
+    /// Sends for whatever is due.
+    pub(crate) fn run(&mut self, owner: &mut Owner, now: Timestamp) {
+        self.load(owner);
+        if !owner.owns_any() {
+            return;
+        }
+        if self.inbox.begin(POLL.mul_f64(rand::random_range(0.8..1.2))) {
+            self.fetch(owner.parts(), |pool, parts| async move {
+                let messages = inbox::read(&pool, &parts, READ).await?;
+                let more = i64::try_from(messages.len()).is_ok_and(|count| count == READ);
+                Ok(ToLane::Inbox(messages, more))
+            });
+        }
+        if self.alarms.begin(SCAN) {
+            self.fetch(owner.parts(), move |pool, parts| async move {
+                let until = now.after(HORIZON);
+                let limit = i64::try_from(ALARMS).unwrap_or(i64::MAX);
+                let alarms = alarm::due(&pool, &parts, until, limit).await?;
+                let full = alarms.len() == ALARMS;
+                let last = alarms.last().map(|alarm| alarm.due).filter(|_| full);
+                Ok(ToLane::Alarms(alarms, last.unwrap_or(until)))
+            });
+        }
+    }
+
+    fn load(&mut self, owner: &mut Owner) {
+        if self.loading {
+            return;
+        }
+        let load = match self.recoveries.pop_front() {
+            Some((parts, after)) => Load::Hot(parts, after),
+            None => match owner.take_wanted(LOAD) {
+                wanted if wanted.is_empty() => return,
+                wanted => Load::Runs(wanted),
+            },
+        };
+        self.loading = true;
+        owner.loading();
+        let load = Arc::new(load);
+        self.fetch(load, |pool, load| async move {
+            let (asked, stored, next) = match &*load {
+                Load::Runs(runs) => (runs.clone(), workflow::load(&pool, runs).await?, None),
+                Load::Hot(parts, after) => {
+                    let limit = i64::try_from(LOAD).unwrap_or(i64::MAX);
+                    let (stored, next) = workflow::hot(&pool, parts, *after, limit).await?;
+                    (Vec::new(), stored, next.map(|next| (parts.clone(), next)))
+                }
+            };
+            Ok(ToLane::Loaded(Loaded { asked, stored, next }))
+        });
+    }
+
+    pub(crate) fn loaded(&mut self, loaded: Loaded, owner: &mut Owner, now: Timestamp) {
+        self.loading = false;
+        owner.loaded(&loaded.asked, loaded.stored, now);
+        if let Some((parts, after)) = loaded.next {
+            self.recoveries.push_front((parts, Some(after)));
+        }
+    }
+
+    pub(crate) fn polled(&mut self, more: bool) {
+        self.inbox.end(if more { Duration::ZERO } else { POLL });
+    }
+
+    pub(crate) fn scanned(&mut self, horizon: Timestamp, now: Timestamp) {
+        // A full page ends early: the next one begins before it does.
+        let near = horizon.since(now).saturating_sub(Duration::from_secs(5));
+        self.alarms.end(near.max(Duration::from_millis(100)));
+    }
+
+    /// Fetches elsewhere, as often as it takes, and has it told to the lane.
+    fn fetch<T, F, Fut>(&self, what: T, fetch: F)
+    where
+        T: Clone + Send + 'static,
+        F: Fn(PgPool, T) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<ToLane, sqlx::Error>> + Send,
+    {
+        let (pool, back) = (self.pool.clone(), self.back.clone());
+        self.runtime.spawn(async move {
+            let mut wait = Duration::from_millis(50);
+            loop {
+                match fetch(pool.clone(), what.clone()).await {
+                    Ok(fetched) => {
+                        // The lane may be gone.
+                        let _ = back.send(fetched);
+                        return;
+                    }
+                    Err(error) => tracing::warn!(%error, "fetch_failed"),
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(POLL);
+                if back.is_closed() {
+                    return;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! Where everybody in this process finds everybody else: which lane owns a
+//! partition, and who waits for news of a run.
+//!
+//! A route may be stale by the time it is used. The lane then answers
+//! "not mine", and the caller goes through the database.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use uuid::Uuid;
+
+use super::lane::ToLane;
+use crate::address::Part;
+use crate::client::Outcome;
+
+/// No lane of this process.
+const NOWHERE: usize = usize::MAX;
+
+/// The meeting point.
+pub(crate) struct Hub {
+    routes: Vec<AtomicUsize>,
+    lanes: Vec<UnboundedSender<ToLane>>,
+    watchers: Mutex<HashMap<Uuid, Vec<UnboundedSender<News>>>>,
+    watching: AtomicUsize,
+    draining: AtomicBool,
+    ready: AtomicBool,
+}
+
+/// What a watcher hears.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// Something of the run was committed.
+    Touched,
+    /// It closed.
+    Closed(Outcome),
+}
+
+impl Hub {
+    pub(crate) fn new(partitions: i32, lanes: Vec<UnboundedSender<ToLane>>) -> Self {
+        Self {
+            routes: (0..partitions).map(|_| AtomicUsize::new(NOWHERE)).collect(),
+            lanes,
+            watchers: Mutex::default(),
+            watching: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn partitions(&self) -> i32 {
+        i32::try_from(self.routes.len()).expect("made from an i32")
+    }
+
+    pub(crate) fn lanes(&self) -> &[UnboundedSender<ToLane>] {
+        &self.lanes
+    }
+
+    /// The lane that owns a partition, when it is of this process.
+    pub(crate) fn lane_of(&self, part: Part) -> Option<&UnboundedSender<ToLane>> {
+        let lane = self.route(part)?.load(Ordering::Acquire);
+        self.lanes.get(lane)
+    }
+
+    pub(crate) fn set_route(&self, part: Part, lane: Option<usize>) {
+        if let Some(route) = self.route(part) {
+            route.store(lane.unwrap_or(NOWHERE), Ordering::Release);
+        }
+    }
+
+    fn route(&self, part: Part) -> Option<&AtomicUsize> {
+        usize::try_from(part).ok().and_then(|part| self.routes.get(part))
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.is_draining()
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Hears of a run from now on, until it is dropped.
+    pub(crate) fn watch(self: &Arc<Self>, run: Uuid) -> Watcher {
+        let (sender, news) = unbounded_channel();
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.entry(run).or_default().push(sender);
+        self.watching.store(watchers.len(), Ordering::Release);
+        Watcher { hub: Arc::clone(self), run, news }
+    }
+
+    pub(crate) fn tell(&self, run: Uuid, news: &News) {
+        if self.watching.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        for watcher in watchers.get(&run).into_iter().flatten() {
+            // Whoever watched may be gone.
+            let _ = watcher.send(news.clone());
+        }
+    }
+
+    fn forget(&self, run: Uuid) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_run) = watchers.get_mut(&run) {
+            of_run.retain(|watcher| !watcher.is_closed());
+            if of_run.is_empty() {
+                watchers.remove(&run);
+            }
+        }
+        self.watching.store(watchers.len(), Ordering::Release);
+    }
+}
+
+/// Somebody who waits for news of a run.
+pub(crate) struct Watcher {
+    hub: Arc<Hub>,
+    run: Uuid,
+    news: UnboundedReceiver<News>,
+}
+
+impl Watcher {
+    /// The next news. Only of what this process commits.
+    pub(crate) async fn next(&mut self) -> News {
+        // The sender is dropped with the watcher, not before.
+        self.news.recv().await.unwrap_or(News::Touched)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.news.close();
+        self.hub.forget(self.run);
+    }
+}

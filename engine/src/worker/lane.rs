@@ -1,0 +1,295 @@
+//! A thread that owns partitions: feeds the [`Owner`], and does what it asks.
+//!
+//! Bodies are `!Send`, so each lane has a thread and a runtime of its own.
+//! While one batch is being committed the next one gathers: latency stays at
+//! one commit, and throughput grows with the load. Everything slow (loads,
+//! polls, attempts) happens elsewhere and comes back as a message.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use super::attempt;
+use super::committer::{Committer, Fate};
+use super::errands::{Errands, Loaded};
+use super::hub::{Hub, News};
+use crate::Registry;
+use crate::address::Part;
+use crate::clock::Clock;
+use crate::owner::{AlarmRow, Answer, Batch, Message, NewStart, Owner};
+use crate::store::commit::{Columns, Lane as Fenced};
+use hansom_core::Timestamp;
+
+/// So many messages are taken in before a batch is sealed.
+const INTAKE: usize = 1_024;
+/// How often what is idle is looked at.
+const HOUSEKEEPING: Duration = Duration::from_millis(250);
+
+/// What a lane is told.
+pub(crate) enum ToLane {
+    /// Start a workflow.
+    Start(NewStart),
+    /// An attempt was answered.
+    Answer(Answer),
+    /// The worker has a new identity: whatever was owned is lost.
+    Join(Uuid, oneshot::Sender<()>),
+    /// These partitions are owned now; the flag says whether they were left in peace.
+    Gained(Vec<(Part, i64, bool)>),
+    /// Stop with these partitions, waiting so long for attempts under way.
+    Release(Vec<Part>, Duration, oneshot::Sender<()>),
+    /// Something may be in the inbox.
+    Poke,
+    /// End.
+    Stop,
+    /// Histories that were asked for.
+    Loaded(Loaded),
+    /// The inbox was read, to its end or not.
+    Inbox(Vec<Message>, bool),
+    /// The alarms due before a time.
+    Alarms(Vec<AlarmRow>, Timestamp),
+}
+
+/// Partitions on their way out.
+struct Release {
+    parts: Vec<Part>,
+    patience: Instant,
+    done: oneshot::Sender<()>,
+    /// Memory is dropped; what was written has yet to be committed.
+    flushing: Option<i64>,
+}
+
+type Committing = Pin<Box<dyn Future<Output = (Committer, Fate)>>>;
+
+/// What all lanes of a worker share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) clock: Arc<Clock>,
+    /// Rings when a lane finds itself fenced.
+    pub(crate) fenced: Arc<Notify>,
+    pub(crate) runtime: Handle,
+    pub(crate) pool: sqlx::PgPool,
+}
+
+/// A thread that owns partitions.
+pub(crate) struct Lane {
+    index: usize,
+    shared: Shared,
+    owner: Owner,
+    errands: Errands,
+    inbox: UnboundedReceiver<ToLane>,
+    back: UnboundedSender<ToLane>,
+    commits: Commits,
+    releases: Vec<Release>,
+}
+
+struct Commits {
+    idle: Option<Committer>,
+    under_way: Option<Committing>,
+    done: i64,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        index: usize,
+        shared: Shared,
+        inbox: UnboundedReceiver<ToLane>,
+        back: UnboundedSender<ToLane>,
+    ) -> Self {
+        let owner = Owner::new(Arc::clone(&shared.registry), rand::random());
+        let errands = Errands::new(shared.pool.clone(), shared.runtime.clone(), back.clone());
+        let commits = Commits { idle: None, under_way: None, done: 0 };
+        Self { index, shared, owner, errands, inbox, back, commits, releases: Vec::new() }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut intake = Vec::with_capacity(INTAKE);
+        let mut housekeeping = Instant::now();
+        loop {
+            let now = self.shared.clock.now();
+            self.owner.ring(now);
+            if housekeeping.elapsed() >= HOUSEKEEPING {
+                housekeeping = Instant::now();
+                self.owner.evict(now);
+            }
+            self.move_releases();
+            self.begin_commit();
+            self.errands.run(&mut self.owner, now);
+            let wake = self.next_wake(now);
+            tokio::select! {
+                biased;
+                (committer, fate) = under_way(&mut self.commits.under_way) => {
+                    self.commits.under_way = None;
+                    self.commits.idle = Some(committer);
+                    self.committed(fate);
+                }
+                count = self.inbox.recv_many(&mut intake, INTAKE) => {
+                    let stops = |told: &ToLane| matches!(told, ToLane::Stop);
+                    if count == 0 || intake.iter().any(stops) {
+                        return;
+                    }
+                    for told in intake.drain(..) {
+                        self.hear(told).await;
+                    }
+                }
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    fn next_wake(&self, now: Timestamp) -> Duration {
+        let alarm = self.owner.next_alarm().map(|due| due.since(now));
+        alarm.unwrap_or(HOUSEKEEPING).min(HOUSEKEEPING)
+    }
+
+    async fn hear(&mut self, told: ToLane) {
+        let now = self.shared.clock.now();
+        match told {
+            ToLane::Start(start) => self.owner.start(start, now),
+            ToLane::Answer(answer) => self.owner.answer(answer, now),
+            ToLane::Join(worker, done) => {
+                self.join(worker).await;
+                // The membership may have been dropped.
+                let _ = done.send(());
+            }
+            ToLane::Gained(parts) => self.gain(&parts),
+            ToLane::Release(parts, patience, done) => self.release(parts, patience, done),
+            ToLane::Poke => self.errands.poke(),
+            ToLane::Stop => {}
+            ToLane::Loaded(loaded) => self.errands.loaded(loaded, &mut self.owner, now),
+            ToLane::Inbox(messages, more) => {
+                for message in messages {
+                    self.owner.message(message, now);
+                }
+                self.errands.polled(more);
+            }
+            ToLane::Alarms(alarms, horizon) => {
+                self.owner.alarms(alarms, horizon);
+                self.errands.scanned(horizon, now);
+            }
+        }
+    }
+
+    async fn join(&mut self, worker: Uuid) {
+        // Never cut short: what became of it decides nothing any more, but a
+        // statement that still runs must not outlive this identity unseen.
+        if let Some(under_way) = self.commits.under_way.take() {
+            under_way.await;
+        }
+        self.forget_all();
+        let lane = i32::try_from(self.index).expect("there are few lanes");
+        let fenced = Fenced { worker, lane };
+        self.commits.idle = Some(Committer::new(self.shared.pool.clone(), fenced));
+    }
+
+    fn forget_all(&mut self) {
+        for part in self.owner.parts() {
+            self.shared.hub.set_route(part, None);
+        }
+        self.owner.forget_all();
+        self.errands.forget();
+        self.commits.done = 0;
+        for release in self.releases.drain(..) {
+            // Nothing is left to wait for.
+            let _ = release.done.send(());
+        }
+    }
+
+    fn gain(&mut self, parts: &[(Part, i64, bool)]) {
+        for (part, epoch, clean) in parts {
+            tracing::debug!(part, epoch, clean, "partition_gained");
+            self.owner.gain(*part, *clean);
+            self.shared.hub.set_route(*part, Some(self.index));
+        }
+        self.errands.recover(parts.iter().map(|(part, ..)| *part).collect());
+    }
+
+    fn release(&mut self, parts: Vec<Part>, patience: Duration, done: oneshot::Sender<()>) {
+        for part in &parts {
+            self.shared.hub.set_route(*part, None);
+        }
+        self.owner.leave(&parts);
+        let patience = Instant::now() + patience;
+        self.releases.push(Release { parts, patience, done, flushing: None });
+    }
+
+    /// Attempts under way are waited for, then memory is dropped, then what was
+    /// written is committed: only then may another worker own these partitions.
+    fn move_releases(&mut self) {
+        if self.releases.is_empty() {
+            return;
+        }
+        let quiet = self.owner.in_flight_where_leaving() == 0;
+        for release in &mut self.releases {
+            if release.flushing.is_none() && (quiet || Instant::now() >= release.patience) {
+                self.owner.forget(&release.parts);
+                release.flushing = Some(self.owner.gathering());
+            }
+        }
+        let (settled, done) = (self.owner.is_settled(), self.commits.done);
+        let flushed = |release: &mut Release| {
+            release.flushing.is_some_and(|batch| settled || done >= batch)
+        };
+        for release in self.releases.extract_if(.., flushed) {
+            // The membership may have been dropped.
+            let _ = release.done.send(());
+        }
+    }
+
+    fn begin_commit(&mut self) {
+        if self.commits.idle.is_none() {
+            return;
+        }
+        let Some(batch) = self.owner.seal() else { return };
+        let Some(committer) = self.commits.idle.take() else { return };
+        self.commits.under_way = Some(commit(committer, batch));
+    }
+
+    fn committed(&mut self, fate: Fate) {
+        let lost = match fate {
+            Fate::Done(lost) => lost,
+            Fate::Fenced => {
+                tracing::warn!(lane = self.index, "fenced");
+                self.commits.idle = None;
+                self.forget_all();
+                self.shared.fenced.notify_one();
+                return;
+            }
+        };
+        self.commits.done += 1;
+        let after = self.owner.committed(&lost);
+        for dispatch in after.dispatches {
+            let (registry, back) = (Arc::clone(&self.shared.registry), self.back.clone());
+            self.shared.runtime.spawn(async move {
+                let answer = attempt::make(registry, dispatch).await;
+                // The lane may be gone; the next owner makes the attempt again.
+                let _ = back.send(ToLane::Answer(answer));
+            });
+        }
+        for run in after.touched {
+            self.shared.hub.tell(run, &News::Touched);
+        }
+        for (run, outcome) in after.closed {
+            self.shared.hub.tell(run, &News::Closed(outcome));
+        }
+    }
+}
+
+fn commit(committer: Committer, batch: Batch) -> Committing {
+    Box::pin(committer.commit(Columns::from(batch)))
+}
+
+/// The commit under way, or never.
+async fn under_way(committing: &mut Option<Committing>) -> (Committer, Fate) {
+    match committing {
+        Some(committing) => committing.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,49 @@
+//! Hints from other processes: something is in an inbox, partitions are free.
+//!
+//! Only ever a hint. Polling goes on whatever happens here, and after a
+//! reconnect everything is looked at, because hints may have been missed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+
+use super::hub::Hub;
+use super::lane::ToLane;
+
+/// The channel; its payload is a partition, or `partitions`.
+const CHANNEL: &str = "hansom";
+
+/// Listens until it is aborted.
+pub(crate) async fn run(pool: PgPool, hub: Arc<Hub>, partitions: Arc<Notify>) {
+    loop {
+        if let Err(error) = listen(&pool, &hub, &partitions).await {
+            tracing::warn!(%error, "listen_failed");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        // None: the connection was lost and is restored.
+        let payload = listener.try_recv().await?.map(|hint| hint.payload().to_owned());
+        match payload.as_deref().map(str::parse) {
+            Some(Ok(part)) => {
+                // A lane that has stopped needs no hints.
+                let _ = hub.lane_of(part).map(|lane| lane.send(ToLane::Poke));
+            }
+            Some(Err(_)) => partitions.notify_one(),
+            None => {
+                partitions.notify_one();
+                for lane in hub.lanes() {
+                    let _ = lane.send(ToLane::Poke);
+                }
+            }
+        }
+    }
+}

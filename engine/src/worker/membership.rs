@@ -1,0 +1,225 @@
+//! Which partitions are this worker's: a heartbeat, burials, claims, releases.
+//!
+//! Every worker does this by itself, without a leader:
+//!
+//! * It says that it lives, every third of a lease, by the database's clock.
+//! * It buries whoever has not been heard of for a lease. A burial first takes
+//!   the dead worker's fence, which waits for a commit in flight, and only then
+//!   frees its partitions: so two workers never write to one partition. Two
+//!   workers at one burial: one skips, by the row's lock.
+//! * It claims and releases until it has its share, `partitions / workers`.
+//!   A release waits until what the lane has written is committed.
+//!
+//! A worker that finds itself buried (stopped for longer than a lease, cut off)
+//! drops all memory and joins anew under another name. Until it notices, its
+//! commits are refused by the fence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use super::hub::Hub;
+use super::lane::ToLane;
+use crate::Settings;
+use crate::address::Part;
+use crate::clock::Clock;
+use crate::store::{partition, worker};
+
+/// How long a release for the sake of balance waits for attempts under way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// This worker among all workers.
+pub(crate) struct Membership {
+    pool: PgPool,
+    hub: Arc<Hub>,
+    clock: Arc<Clock>,
+    settings: Settings,
+    fenced: Arc<Notify>,
+    /// Rings when somebody freed partitions.
+    hint: Arc<Notify>,
+    worker: Uuid,
+    /// By lane.
+    mine: Vec<Vec<Part>>,
+}
+
+impl Membership {
+    pub(crate) async fn join(
+        pool: PgPool,
+        hub: Arc<Hub>,
+        clock: Arc<Clock>,
+        settings: Settings,
+        (fenced, hint): (Arc<Notify>, Arc<Notify>),
+    ) -> Result<Self, sqlx::Error> {
+        let mine = vec![Vec::new(); hub.lanes().len()];
+        let worker = Uuid::now_v7();
+        let mut membership = Self { pool, hub, clock, settings, fenced, hint, worker, mine };
+        membership.enter().await?;
+        membership.balance().await?;
+        membership.hub.set_ready(true);
+        Ok(membership)
+    }
+
+    /// Runs until the worker stops, which `stop` says; then hands everything over.
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+        let beat = self.settings.lease / 3;
+        loop {
+            tokio::select! {
+                _ = &mut stop => break,
+                () = self.fenced.notified() => self.again().await,
+                () = self.hint.notified() => {}
+                () = tokio::time::sleep(beat) => {}
+            }
+            if let Err(error) = self.tick().await {
+                tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
+                self.hub.set_ready(false);
+            } else {
+                self.hub.set_ready(true);
+            }
+        }
+        self.leave().await;
+    }
+
+    async fn tick(&mut self) -> Result<(), sqlx::Error> {
+        match worker::beat(&self.pool, self.worker).await? {
+            Some(time) => self.clock.set(time),
+            None => self.again().await,
+        }
+        self.balance().await
+    }
+
+    /// Joins under a name that nobody has buried.
+    async fn again(&mut self) {
+        tracing::warn!(worker = %self.worker, "joining_anew");
+        let mut wait = Duration::from_millis(50);
+        loop {
+            // What it still owned is free for others, or for itself to claim.
+            let left = worker::leave(&self.pool, self.worker).await;
+            self.worker = Uuid::now_v7();
+            match left.and(self.enter().await) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "join_failed"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(self.settings.lease);
+        }
+    }
+
+    async fn enter(&mut self) -> Result<(), sqlx::Error> {
+        self.mine.iter_mut().for_each(Vec::clear);
+        let lanes = i32::try_from(self.hub.lanes().len()).expect("there are few lanes");
+        worker::register(&self.pool, self.worker, lanes).await?;
+        tracing::info!(worker = %self.worker, lanes, "joined");
+        for lane in self.hub.lanes() {
+            let (done, joined) = oneshot::channel();
+            if lane.send(ToLane::Join(self.worker, done)).is_ok() {
+                // An error says that the lane has stopped: then nothing is asked of it.
+                let _ = joined.await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn balance(&mut self) -> Result<(), sqlx::Error> {
+        let (live, dead) = worker::census(&self.pool, self.settings.lease).await?;
+        for buried in dead.into_iter().filter(|dead| *dead != self.worker) {
+            if worker::bury(&self.pool, buried, self.settings.lease).await? {
+                tracing::warn!(worker = %buried, "buried");
+            }
+        }
+        let (partitions, workers) = (self.hub.partitions(), live.len().max(1));
+        let partitions = usize::try_from(partitions).expect("a database has partitions");
+        // The remainder goes to the first in order, so that all shares add up.
+        let place = live.iter().position(|worker| *worker == self.worker).unwrap_or(workers);
+        let share = partitions / workers + usize::from(place < partitions % workers);
+        let mine = self.mine.iter().map(Vec::len).sum::<usize>();
+        if mine > share {
+            self.release(mine - share).await?;
+        } else if mine < share {
+            self.claim(share - mine).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(&mut self, wanted: usize) -> Result<(), sqlx::Error> {
+        if partition::free(&self.pool).await? == 0 {
+            return partition::free_orphans(&self.pool).await;
+        }
+        let wanted = i32::try_from(wanted).expect("below the number of partitions");
+        let gained = partition::claim(&self.pool, self.worker, wanted).await?;
+        if gained.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(worker = %self.worker, count = gained.len(), "partitions_gained");
+        let lanes = self.hub.lanes().len();
+        let mut by_lane = vec![Vec::new(); lanes];
+        for gain in gained {
+            by_lane[usize::try_from(gain.0).expect("partitions count from 0") % lanes].push(gain);
+        }
+        for (index, gained) in by_lane.into_iter().enumerate() {
+            self.mine[index].extend(gained.iter().map(|(part, ..)| *part));
+            // A lane that has stopped owns nothing; the leave that follows frees it.
+            let _ = self.hub.lanes()[index].send(ToLane::Gained(gained));
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self, surplus: usize) -> Result<(), sqlx::Error> {
+        let mut parts = Vec::new();
+        let mut waits = Vec::new();
+        for (index, lane) in self.hub.lanes().iter().enumerate() {
+            let count = (surplus - parts.len()).min(self.mine[index].len());
+            let kept = self.mine[index].len() - count;
+            let released = self.mine[index].split_off(kept);
+            parts.extend(&released);
+            let (done, wait) = oneshot::channel();
+            if lane.send(ToLane::Release(released, PATIENCE, done)).is_ok() {
+                waits.push(wait);
+            }
+        }
+        self.while_alive(waits).await?;
+        tracing::info!(worker = %self.worker, count = parts.len(), "partitions_released");
+        partition::release(&self.pool, self.worker, &parts).await
+    }
+
+    /// Waits for lanes, and goes on saying that this worker lives.
+    async fn while_alive(&self, waits: Vec<oneshot::Receiver<()>>) -> Result<(), sqlx::Error> {
+        let all = futures_util::future::join_all(waits);
+        tokio::pin!(all);
+        loop {
+            tokio::select! {
+                _ = &mut all => return Ok(()),
+                () = tokio::time::sleep(self.settings.lease / 3) => {
+                    worker::beat(&self.pool, self.worker).await?;
+                }
+            }
+        }
+    }
+
+    /// A graceful stop: no more attempts, the answers of those under way are
+    /// committed, and the partitions are free at once.
+    async fn leave(mut self) {
+        self.hub.set_ready(false);
+        let mut waits = Vec::new();
+        for (lane, parts) in self.hub.lanes().iter().zip(std::mem::take(&mut self.mine)) {
+            let (done, wait) = oneshot::channel();
+            if lane.send(ToLane::Release(parts, self.settings.drain, done)).is_ok() {
+                waits.push(wait);
+            }
+        }
+        let handed_over = match self.while_alive(waits).await {
+            Ok(()) => worker::leave(&self.pool, self.worker).await,
+            Err(error) => Err(error),
+        };
+        match handed_over {
+            Ok(()) => tracing::info!(worker = %self.worker, "left"),
+            Err(error) => tracing::warn!(worker = %self.worker, %error, "leave_failed"),
+        }
+        for lane in self.hub.lanes() {
+            // It may have stopped.
+            let _ = lane.send(ToLane::Stop);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A process that owns partitions and runs their workflows.
+
+mod attempt;
+mod committer;
+mod errands;
+pub(crate) mod hub;
+pub(crate) mod lane;
+mod listen;
+mod membership;
+
+use std::sync::Arc;
+use std::thread;
+
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::store::{partition, worker};
+use crate::{Client, EngineError, Registry, Settings};
+use hub::Hub;
+use lane::{Lane, Shared};
+use membership::Membership;
+
+/// A running worker. Dropped without [`Worker::drain`] it is as if it had been
+/// killed: others take over after a lease.
+pub struct Worker {
+    client: Client,
+    hub: Arc<Hub>,
+    stop: oneshot::Sender<()>,
+    membership: JoinHandle<()>,
+    listener: JoinHandle<()>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Joins the workers of a database, and takes its share of the partitions.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NotMigrated`], or that the database does not answer.
+    pub async fn start(
+        pool: PgPool,
+        registry: Registry,
+        settings: Settings,
+    ) -> Result<Self, EngineError> {
+        let partitions = partition::count(&pool).await.map_err(|error| match error {
+            sqlx::Error::Database(_) | sqlx::Error::RowNotFound => EngineError::NotMigrated,
+            error => EngineError::Database(error),
+        })?;
+        let registry = Arc::new(registry);
+        let clock = Arc::new(Clock::new(worker::time(&pool).await?));
+        let (senders, inboxes): (Vec<_>, Vec<_>) =
+            (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
+        let hub = Arc::new(Hub::new(partitions, senders));
+        let (fenced, hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let shared = Shared {
+            registry: Arc::clone(&registry),
+            hub: Arc::clone(&hub),
+            clock: Arc::clone(&clock),
+            fenced: Arc::clone(&fenced),
+            runtime: Handle::current(),
+            pool: pool.clone(),
+        };
+        let threads = inboxes.into_iter().enumerate().map(|(index, inbox)| {
+            let (shared, back) = (shared.clone(), hub.lanes()[index].clone());
+            let run = move || run_lane(index, shared, inbox, back);
+            thread::Builder::new().name(format!("hansom-lane-{index}")).spawn(run)
+        });
+        let threads = threads.collect::<Result<_, _>>().map_err(sqlx::Error::Io)?;
+        let notices = (fenced, Arc::clone(&hint));
+        let joined =
+            Membership::join(pool.clone(), Arc::clone(&hub), clock, settings, notices).await?;
+        let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), hint));
+        let (stop, stopped) = oneshot::channel();
+        let membership = tokio::spawn(joined.run(stopped));
+        let client = Client::of_worker(pool, registry, Arc::clone(&hub));
+        Ok(Self { client, hub, stop, membership, listener, threads })
+    }
+
+    /// A client that talks to this worker directly where it can.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Whether it is a member in good standing: its last heartbeat was taken,
+    /// and it is not draining.
+    pub fn is_ready(&self) -> bool {
+        self.hub.is_ready()
+    }
+
+    /// The same, for who outlives the borrow.
+    pub fn readiness(&self) -> Readiness {
+        Readiness(Arc::clone(&self.hub))
+    }
+
+    /// Stops gracefully: takes no more starts, waits for attempts under way (at
+    /// most [`Settings::drain`]), commits their answers, charges no attempt, and
+    /// hands its partitions over at once.
+    pub async fn drain(self) {
+        self.hub.drain();
+        // The membership ends only by this.
+        let _ = self.stop.send(());
+        let _ = self.membership.await;
+        self.listener.abort();
+        for thread in self.threads {
+            // A lane that panicked has nothing left to hand over.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+/// Whether a worker is a member in good standing.
+#[derive(Clone)]
+pub struct Readiness(Arc<Hub>);
+
+impl Readiness {
+    /// As [`Worker::is_ready`].
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
+    /// From now on the worker is not ready and takes no starts, before it drains.
+    pub fn begin_drain(&self) {
+        self.0.drain();
+    }
+
+    /// Whether it is being stopped.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+fn run_lane(
+    index: usize,
+    shared: Shared,
+    inbox: tokio::sync::mpsc::UnboundedReceiver<lane::ToLane>,
+    back: tokio::sync::mpsc::UnboundedSender<lane::ToLane>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(Lane::new(index, shared, inbox, back).run()),
+        Err(error) => tracing::error!(%error, "lane_without_runtime"),
+    }
+}

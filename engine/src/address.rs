@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(parts, FROZEN);
     }
 
-    const FROZEN: [Part; 3] = [0, 0, 0];
+    const FROZEN: [Part; 3] = [8, 62, 139];
 
     #[test]
     fn an_id_is_short_and_plain() {

@@ -1,0 +1,5 @@
+//! The engine on a real Postgres.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod kit;
+mod sagas;

@@ -112,6 +112,14 @@ impl Store {
         })
     }
 
+    pub(super) async fn is_void(&self, id: CallId, reason: &str) -> Result<bool, StoreError> {
+        let void = sqlx::query_scalar(
+            "select exists (select from taxisvc.payment
+                            where call_id = $1 and kind = 'void' and reason = $2)",
+        );
+        Ok(void.bind(id.0).bind(reason).fetch_one(&self.0).await?)
+    }
+
     pub(super) async fn get(&self, id: PayId) -> Result<Option<Payment>, StoreError> {
         let row = sqlx::query_as::<_, Row>(
             "select c.pay_id, c.call_id, c.fare, c.entered_at as paid_at,

@@ -40,5 +40,5 @@ pub use error::{ClientError, EngineError};
 pub use hansom_core;
 pub use registry::Registry;
 pub use settings::Settings;
-pub use store::{connect, migrate, migrator};
+pub use store::{connect, measure, migrate, migrator};
 pub use worker::{Readiness, Worker};

@@ -14,8 +14,10 @@ use crate::address::NAMESPACE;
 use crate::store::{history, to_time, workflow};
 use crate::worker::hub::{News, Watcher};
 
-/// What this process does not commit, it looks for this often.
+/// What another process commits is looked for this often …
 const POLL: Duration = Duration::from_millis(250);
+/// … and this often what is heard of here, because it may move elsewhere.
+const POLL_OWN: Duration = Duration::from_secs(5);
 
 pub(super) fn ledger(rows: &[(Timestamp, Vec<Event>)]) -> Ledger {
     let mut ledger = Ledger::default();
@@ -116,7 +118,8 @@ impl Client {
         wait: Duration,
     ) -> Result<Outcome, ClientError> {
         let end = Instant::now() + wait;
-        let mut look = (Instant::now() + POLL).min(end);
+        let poll = || if self.is_local(workflow_id) { POLL_OWN } else { POLL };
+        let mut look = (Instant::now() + poll()).min(end);
         loop {
             match tokio::time::timeout_at(look, watcher.next()).await {
                 Ok(News::Closed(outcome)) => return Ok(outcome),
@@ -129,7 +132,7 @@ impl Client {
             if Instant::now() >= end {
                 return Err(ClientError::StillOpen(workflow_id.to_owned()));
             }
-            look = (Instant::now() + POLL).min(end);
+            look = (Instant::now() + poll()).min(end);
         }
     }
 

@@ -72,7 +72,7 @@ impl Client {
         Ok((started, outcome))
     }
 
-    fn is_local(&self, workflow_id: &str) -> bool {
+    pub(super) fn is_local(&self, workflow_id: &str) -> bool {
         self.hub.lane_of(part_of(NAMESPACE, workflow_id, self.hub.partitions())).is_some()
     }
 

@@ -103,6 +103,49 @@ impl From<Batch> for Columns {
     }
 }
 
+impl Columns {
+    /// The rows of one of the four commits of many short sagas, for measuring.
+    pub(crate) fn of_ceiling(
+        number: i64,
+        step: usize,
+        runs: &[Uuid],
+        events: &str,
+        at: DateTime<Utc>,
+    ) -> Self {
+        let mut columns = Self { number, ..Self::default() };
+        for run in runs {
+            let part = i32::from(run.as_bytes()[15]);
+            columns.h.0.push(part);
+            columns.h.1.push(*run);
+            columns.h.2.push(i32::try_from(step).unwrap_or_default() * 2);
+            columns.h.3.push(at);
+            columns.h.4.push(events.to_owned());
+            let keys = match step {
+                0 => &mut columns.w,
+                3 => &mut columns.u,
+                _ => continue,
+            };
+            keys.0.push(part);
+            keys.1.push("default".to_owned());
+            keys.2.push(run.simple().to_string());
+            keys.3.push(1);
+            keys.4.push(*run);
+            if step == 0 {
+                columns.w_rest.0.push("bench".to_owned());
+                columns.w_rest.1.push(true);
+                columns.w_rest.2.push(at);
+                columns.w_rest.3.push(None);
+            } else {
+                columns.u_rest.0.push(status_code(hansom_core::Status::Completed));
+                columns.u_rest.1.push(0);
+                columns.u_rest.2.push(false);
+                columns.u_rest.3.push(Some(at));
+            }
+        }
+        columns
+    }
+}
+
 /// Commits a batch, and answers which of its starts came too late.
 ///
 /// After [`CommitError::Unknown`] the same call, on any connection, is safe.

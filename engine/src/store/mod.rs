@@ -8,8 +8,9 @@
 
 pub(crate) mod alarm;
 pub(crate) mod commit;
-pub(crate) mod inbox;
 pub(crate) mod history;
+pub(crate) mod inbox;
+pub mod measure;
 pub(crate) mod partition;
 pub(crate) mod worker;
 pub(crate) mod workflow;

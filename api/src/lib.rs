@@ -1,1 +1,8 @@
-//! Being built.
+//! The binary's rooms: REST, façades, CLI, configuration.
+
+pub mod cli;
+pub mod config;
+pub mod duration;
+pub mod http;
+pub mod nearest;
+pub mod taxisvc;

@@ -1,0 +1,105 @@
+//! `hansom dev`: everything in one process.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::Args;
+use hansom_postgres::{Cluster, ClusterError, Durability};
+
+use super::node::{Node, StopSignals, bind};
+use super::{CliError, Exit, database, logging};
+use crate::config::{Config, ConfigArgs, Gateway, mask};
+
+/// The database of the embedded cluster.
+pub(crate) const DATABASE: &str = "hansom";
+
+/// Run everything in one process, with a Postgres of its own unless a database is set.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  hansom dev\n  hansom dev --listen 127.0.0.1:9000 --data /tmp/try"
+)]
+pub(crate) struct DevArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
+    let config = args.config.resolve()?;
+    logging::init(&config.log);
+    let listener = bind(config.server.listen).await?;
+    let mut stop = StopSignals::listen()?;
+    let (cluster, url) = match &config.database.url {
+        Some(url) => (None, url.clone()),
+        None => {
+            let cluster = tokio::select! {
+                cluster = start_cluster(&config) => cluster?,
+                () = stop.received() => return Ok(()),
+            };
+            let url = cluster.url(DATABASE);
+            (Some(cluster), url)
+        }
+    };
+    let ran = async {
+        let pool = database::open(&url).await?;
+        database::migrate(&pool, config.database.partitions).await?;
+        let node = Node::start(pool.clone(), &config.server).await?;
+        let address = listener.local_addr().unwrap_or(config.server.listen);
+        greet(&config, &address.to_string(), cluster.as_ref());
+        let served = node.serve(listener, stop).await;
+        pool.close().await;
+        served
+    };
+    let ran = ran.await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await?;
+    }
+    ran
+}
+
+/// The embedded Postgres, with its database.
+pub(crate) async fn start_cluster(config: &Config) -> Result<Cluster, CliError> {
+    let directory = config.database.data.join("pg");
+    let cluster = Cluster::start(&directory, Durability::Durable).await?;
+    cluster.ensure_database(DATABASE).await?;
+    Ok(cluster)
+}
+
+/// Where to look next.
+fn greet(config: &Config, address: &str, cluster: Option<&Cluster>) {
+    let server = format!("http://{address}");
+    let data = match (cluster, &config.database.url) {
+        (Some(cluster), _) => {
+            format!("{} (Postgres {})", cluster.data_dir().display(), cluster.major_version())
+        }
+        (None, url) => mask(url.as_deref().unwrap_or_default()),
+    };
+    let prefix = if config.server.gateway == Gateway::Taxisvc { "" } else { "/taxisvc" };
+    let set_url = if server == config.url { "" } else { &format!(" --url {server}") };
+    let text = format!(
+        "
+Hansom is up at {server}
+
+  Place a taxi call   http {server}{prefix}/calls userId=1 userName=nana distance=20
+  or with curl        curl {server}{prefix}/calls -H 'content-type: application/json' \
+-d '{{\"userId\":1,\"userName\":\"nana\",\"distance\":20}}'
+  See its saga        hansom workflow list{set_url}
+  What it did         hansom workflow history <id>{set_url}
+  What it would undo  hansom workflow undo-plan <id>{set_url}
+  All of the API      {server}/openapi.json
+  The database        hansom db psql
+  Its data            {data}
+
+{}
+",
+        if std::io::stderr().is_terminal() { "Ctrl-C stops it." } else { "SIGTERM stops it." }
+    );
+    // A greeting that nobody reads is no reason to stop.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+impl From<ClusterError> for CliError {
+    fn from(error: ClusterError) -> Self {
+        Self::new(Exit::Unexpected, "the embedded Postgres does not run")
+            .cause(error.to_string())
+            .hint("install PostgreSQL 14 or newer, or set HANSOM_DATABASE_URL")
+    }
+}

@@ -1,0 +1,144 @@
+//! One process of Hansom: worker, API, services and gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hansom_activities::taxisvc::Taxisvc;
+use hansom_engine::{Registry, Settings, Worker};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::{CliError, Exit};
+use crate::config::{Gateway, Server};
+use crate::http::{Api, app};
+use crate::taxisvc::{self, Facade};
+
+/// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
+const NOTICE: Duration = Duration::from_millis(300);
+
+/// How long requests under way are waited for.
+const REQUESTS: Duration = Duration::from_secs(10);
+
+/// What runs until it is told to stop.
+pub(crate) struct Node {
+    api: Arc<Api>,
+    router: Router,
+}
+
+/// Takes the address, before anything is started that would have to be stopped again.
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
+    if !listen.ip().is_loopback() {
+        let what =
+            format!("{listen} can be reached from other machines, and there is no authentication");
+        return Err(CliError::new(Exit::Usage, what)
+            .hint("listen on 127.0.0.1 or [::1], and put a proxy that authenticates in front"));
+    }
+    TcpListener::bind(listen).await.map_err(|error| {
+        let failed = CliError::new(Exit::Usage, format!("cannot listen on {listen}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failed
+                .cause("the port is taken")
+                .hint("stop the program that has it, or choose another: --listen 127.0.0.1:8089"),
+            std::io::ErrorKind::PermissionDenied => {
+                failed.cause("ports below 1024 need permission").hint("choose another port")
+            }
+            _ => failed.cause(error.to_string()),
+        }
+    })
+}
+
+impl Node {
+    /// Starts the worker on a database that is migrated.
+    pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
+        let taxi = Taxisvc::new(&pool);
+        let registry = Registry::new(hansom_workflows::all(), taxi.handlers())?;
+        let defaults = Settings::default();
+        let settings = Settings {
+            lease: server.lease,
+            threads: server.worker_threads.unwrap_or(defaults.threads),
+            ..defaults
+        };
+        let worker = Worker::start(pool, registry, settings).await?;
+        let api = Arc::new(Api::new(worker));
+        let facade = Facade::new(Arc::clone(&api), taxi);
+        let mut others = taxisvc::routes(facade.clone());
+        if server.gateway == Gateway::Taxisvc {
+            others = others.merge(taxisvc::gateway(facade));
+        }
+        Ok(Self { router: app(Arc::clone(&api), others), api })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops gracefully. A second one stops at once.
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        mut stop: StopSignals,
+    ) -> Result<(), CliError> {
+        let Self { api, router } = self;
+        let (closing, mut closed) = tokio::sync::watch::channel(false);
+        let leaving = Arc::clone(&api);
+        let told: JoinHandle<()> = tokio::spawn(async move {
+            stop.received().await;
+            tracing::info!("server.draining");
+            leaving.begin_drain();
+            tokio::spawn(async move {
+                stop.received().await;
+                tracing::warn!("server.aborted");
+                std::process::exit(130);
+            });
+            tokio::time::sleep(NOTICE).await;
+            closing.send_replace(true);
+        });
+        let mut shut = closed.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error means that the sender is gone, which is as good a reason to stop.
+            let _ = shut.wait_for(|closing| *closing).await;
+        });
+        let late = async {
+            let _ = closed.wait_for(|closing| *closing).await;
+            tokio::time::sleep(REQUESTS).await;
+        };
+        let served = tokio::select! {
+            served = serving.into_future() => served,
+            () = late => Ok(()),
+        };
+        told.abort();
+        api.drain().await;
+        tracing::info!("server.stopped");
+        served.map_err(|error| {
+            CliError::new(Exit::Unexpected, "the server stopped").cause(error.to_string())
+        })
+    }
+}
+
+/// SIGTERM and SIGINT, heard from when this is made.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on the signals do not end the process by themselves.
+    pub(crate) fn listen() -> Result<Self, CliError> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                CliError::new(Exit::Unexpected, "signals cannot be heard").cause(error.to_string())
+            })
+        };
+        let terminate = listen(SignalKind::terminate())?;
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Returns at the next of them.
+    pub(crate) async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `hansom workflow`: through the public REST API only.
+
+mod client;
+mod read;
+mod show;
+mod write;
+
+use clap::{Args, Subcommand};
+
+use super::output::Format;
+use super::{CliError, Exit};
+
+/// Start, look at, talk to and cancel workflows.
+#[derive(Subcommand, Debug)]
+pub(crate) enum WorkflowCommand {
+    /// Start a workflow, or find the one of that id.
+    Start(write::StartArgs),
+    /// List workflows, newest first.
+    List(read::ListArgs),
+    /// Show a workflow as it stands now.
+    Show(read::ShowArgs),
+    /// Show what happened, in commit order.
+    History(read::HistoryArgs),
+    /// Send a signal.
+    Signal(write::SignalArgs),
+    /// Cancel a workflow: what it did is undone, then it closes.
+    Cancel(write::CancelArgs),
+    /// Show what would be undone if it unwound now.
+    UndoPlan(read::UndoPlanArgs),
+    /// Show how it ended; with --wait, when it has.
+    Result(read::ResultArgs),
+}
+
+/// Which server, and how its answer is printed.
+#[derive(Args, Debug)]
+pub(crate) struct ServerArg {
+    /// Server to ask [env: HANSOM_URL] [default: http://127.0.0.1:8088]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(crate) async fn run(command: WorkflowCommand) -> Result<Exit, CliError> {
+    match command {
+        WorkflowCommand::Start(args) => write::start(args).await,
+        WorkflowCommand::List(args) => read::list(args).await,
+        WorkflowCommand::Show(args) => read::show(args).await,
+        WorkflowCommand::History(args) => read::history(args).await,
+        WorkflowCommand::Signal(args) => write::signal(args).await,
+        WorkflowCommand::Cancel(args) => write::cancel(args).await,
+        WorkflowCommand::UndoPlan(args) => read::undo_plan(args).await,
+        WorkflowCommand::Result(args) => read::result(args).await,
+    }
+}
+
+/// How long a server is asked to wait; what it means is the server's to say.
+fn wait_of(text: Option<&str>) -> std::time::Duration {
+    text.and_then(|text| crate::duration::parse(text).ok()).unwrap_or_default()
+}

@@ -1,0 +1,249 @@
+//! Answers as tables.
+
+use chrono::{DateTime, Local, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::super::CliError;
+use super::super::output::{line, plain, table};
+use super::client::Answer;
+
+/// How much of a payload fits a cell.
+const CELL: usize = 60;
+
+/// Answer to a start.
+#[derive(Deserialize)]
+pub(crate) struct Started {
+    pub(crate) workflow_id: String,
+    run: String,
+    existing: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// How a workflow ended, or that it did not yet.
+#[derive(Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) status: String,
+    output: Option<Value>,
+    error: Option<Value>,
+}
+
+impl Started {
+    pub(crate) fn print(&self) -> Result<(), CliError> {
+        let how = if self.existing { "was there" } else { "started" };
+        pairs(&[("workflow", &self.workflow_id), ("run", &self.run), ("", how)])?;
+        self.outcome.as_ref().map_or(Ok(()), Outcome::print)
+    }
+}
+
+impl Outcome {
+    pub(crate) fn print(&self) -> Result<(), CliError> {
+        let (output, error) = (pretty(self.output.as_ref()), pretty(self.error.as_ref()));
+        pairs(&[("status", &self.status), ("output", &output), ("error", &error)])
+    }
+}
+
+fn pretty(value: Option<&Value>) -> String {
+    value.map_or(String::new(), Value::to_string)
+}
+
+/// Lines of a name and a value; those without a value are left out.
+fn pairs(pairs: &[(&str, &str)]) -> Result<(), CliError> {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines: Vec<_> = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name:width$}  {}", plain(value)))
+        .collect();
+    line(&lines.join("\n"))
+}
+
+/// A field of an item as text, whatever its type.
+pub(crate) fn text_of(item: &RawValue, field: &str) -> String {
+    let item: Map<String, Value> = serde_json::from_str(item.get()).unwrap_or_default();
+    text(&item, field)
+}
+
+fn text(item: &Map<String, Value>, field: &str) -> String {
+    match item.get(field) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn maps(items: &[&RawValue]) -> Vec<Map<String, Value>> {
+    items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
+}
+
+/// The local time to the second, and how long ago that is.
+fn time(text: &str) -> String {
+    let Ok(time) = DateTime::parse_from_rfc3339(text) else { return text.to_owned() };
+    format!(
+        "{} ({})",
+        time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S"),
+        relative(time.to_utc())
+    )
+}
+
+fn relative(time: DateTime<Utc>) -> String {
+    let seconds = (Utc::now() - time).num_seconds();
+    let (value, unit) = match seconds.abs() {
+        s @ ..60 => (s, "s"),
+        s @ 60..3_600 => (s / 60, "m"),
+        s @ 3_600..86_400 => (s / 3_600, "h"),
+        s => (s / 86_400, "d"),
+    };
+    if seconds < 0 { format!("in {value}{unit}") } else { format!("{value}{unit} ago") }
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(CELL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A list of workflows.
+pub(crate) fn summaries(items: &[&RawValue]) -> Result<(), CliError> {
+    let rows = maps(items)
+        .iter()
+        .map(|item| {
+            let mut row: Vec<_> =
+                ["workflow_id", "type", "status", "undo"].map(|field| text(item, field)).into();
+            row.push(time(&text(item, "started_at")));
+            row.push(item.get("closed_at").and_then(Value::as_str).map_or(String::new(), time));
+            row
+        })
+        .collect();
+    table(&["workflow", "type", "status", "undo", "started", "closed"], rows)
+}
+
+/// A history.
+pub(crate) fn events(items: &[&RawValue]) -> Result<(), CliError> {
+    let rows = maps(items)
+        .iter()
+        .map(|item| {
+            let what = item.iter().find(|(key, _)| *key != "event" && *key != "at");
+            let (name, details) =
+                what.map_or(("", &Value::Null), |(name, details)| (name, details));
+            let (name, details) = named(name, details);
+            vec![text(item, "event"), clock(&text(item, "at")), name, short(&details)]
+        })
+        .collect();
+    table(&["event", "at", "what", "details"], rows)
+}
+
+fn clock(text: &str) -> String {
+    DateTime::parse_from_rfc3339(text).map_or_else(
+        |_| text.to_owned(),
+        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+    )
+}
+
+/// `asked: {"run": {…}}` reads as `asked run`, and an activity is part of the name.
+fn named(name: &str, details: &Value) -> (String, String) {
+    if name != "asked" {
+        return (name.to_owned(), details.to_string());
+    }
+    match details {
+        Value::String(command) => (format!("asked {command}"), String::new()),
+        Value::Object(command) => {
+            let (command, details) =
+                command.iter().next().map_or(("", &Value::Null), |(c, d)| (c, d));
+            let activity = details.get("activity").and_then(Value::as_str).unwrap_or_default();
+            (format!("asked {command} {activity}").trim_end().to_owned(), details.to_string())
+        }
+        other => ("asked".to_owned(), other.to_string()),
+    }
+}
+
+/// A workflow as it stands now.
+pub(crate) fn description(answer: &Answer) -> Result<(), CliError> {
+    let item: Map<String, Value> = answer.decode()?;
+    let of = |field: &str| text(&item, field);
+    let stuck = item.get("stuck").and_then(Value::as_object);
+    let stuck = stuck.map_or(String::new(), |stuck| {
+        format!("{}: {}", text(stuck, "reason"), text(stuck, "detail"))
+    });
+    let labels = item.get("labels").and_then(Value::as_object).map_or(String::new(), |labels| {
+        labels
+            .keys()
+            .map(|key| format!("{key}={}", text(labels, key)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    let closed = item.get("closed_at").and_then(Value::as_str).map_or(String::new(), time);
+    pairs(&[
+        ("workflow", &of("workflow_id")),
+        ("run", &of("run")),
+        ("type", &of("type")),
+        ("status", &of("status")),
+        ("stuck", &stuck),
+        ("undo", &of("undo")),
+        ("pivoted", &of("pivoted")),
+        ("started", &time(&of("started_at"))),
+        ("closed", &closed),
+        ("labels", &labels),
+        ("events", &of("events")),
+    ])?;
+    section(&item, "activities", &["seq", "activity", "attempt", "retry_at", "last_failure"])?;
+    section(&item, "timers", &["seq", "fires_at"])?;
+    section(&item, "owed_undos", UNDO)
+}
+
+const UNDO: &[&str] = &["of", "activity", "because", "exhausted", "request"];
+
+/// An undo plan, in order.
+pub(crate) fn undo_plan(answer: &Answer) -> Result<(), CliError> {
+    let item: Map<String, Value> = answer.decode()?;
+    match item.get("undos").and_then(Value::as_array).is_some_and(|undos| !undos.is_empty()) {
+        true => section(&item, "undos", UNDO),
+        false => line("nothing would be undone"),
+    }
+}
+
+fn section(item: &Map<String, Value>, name: &str, fields: &[&str]) -> Result<(), CliError> {
+    let rows: Vec<Vec<String>> = item
+        .get(name)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .map(|row| {
+            let cell = |field: &&str| match field.strip_suffix("_at") {
+                Some(_) if row.get(*field).is_some_and(Value::is_string) => time(&text(row, field)),
+                _ => short(&text(row, field)),
+            };
+            fields.iter().map(cell).collect()
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    line(&format!("\n{}", name.replace('_', " ")))?;
+    table(fields, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accepted_command_reads_as_a_sentence() {
+        let details = serde_json::json!({"run": {"activity": "charge_fare", "request": {}}});
+        assert_eq!(named("asked", &details).0, "asked run charge_fare");
+        assert_eq!(named("asked", &Value::from("pivot")).0, "asked pivot");
+        assert_eq!(named("done", &serde_json::json!({"seq": 0})).0, "done");
+    }
+
+    #[test]
+    fn a_time_says_how_long_ago_it_was() {
+        assert_eq!(relative(Utc::now() - chrono::Duration::minutes(90)), "1h ago");
+        assert_eq!(
+            relative(Utc::now() + chrono::Duration::days(3) + chrono::Duration::hours(1)),
+            "in 3d"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! Settings as flags. All are plain text: they are read where the other sources are.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Config, ConfigError, Key, Sources};
+
+/// Flags of the settings.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Where the data is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DatabaseArgs {
+    /// Postgres to use [env: HANSOM_DATABASE_URL, else DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where the embedded Postgres keeps its data [env: HANSOM_DATA] [default: ./.hansom]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Partitions of a database that is created now [env: HANSOM_PARTITIONS] [default: 256]
+    #[arg(long, value_name = "N")]
+    partitions: Option<String>,
+    /// File with settings [env: HANSOM_CONFIG] [default: ./hansom.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What is served, and how.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServerArgs {
+    /// Address to serve at [env: HANSOM_LISTEN] [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// System that is served at the bare paths too: taxisvc, none [env: HANSOM_GATEWAY] [default: taxisvc]
+    #[arg(long, value_name = "NAME")]
+    gateway: Option<String>,
+    /// Silence after which a worker is taken over [env: HANSOM_LEASE] [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    lease: Option<String>,
+    /// Threads that run workflows [env: HANSOM_WORKER_THREADS]
+    #[arg(long, value_name = "N")]
+    worker_threads: Option<String>,
+}
+
+/// What is logged.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LogArgs {
+    /// What to log, as info,hansom=debug [env: HANSOM_LOG]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How to log: text, json [env: HANSOM_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl DatabaseArgs {
+    /// Reads the settings with these flags.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        let args = ConfigArgs { database: self.clone(), ..ConfigArgs::default() };
+        args.resolve()
+    }
+}
+
+impl ConfigArgs {
+    /// Reads the settings with these flags.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        let Self { database, server, log } = self;
+        let flags = [
+            (Key::DatabaseUrl, &database.database_url),
+            (Key::Data, &database.data),
+            (Key::Partitions, &database.partitions),
+            (Key::Listen, &server.listen),
+            (Key::Gateway, &server.gateway),
+            (Key::Lease, &server.lease),
+            (Key::WorkerThreads, &server.worker_threads),
+            (Key::Log, &log.log),
+            (Key::LogFormat, &log.log_format),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
+        let sources = Sources::of_process(flags.collect(), database.config.as_deref());
+        Config::resolve(&sources.map_err(|error| ConfigError(vec![error]))?)
+    }
+}

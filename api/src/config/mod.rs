@@ -1,0 +1,251 @@
+//! Settings: flag over environment (`HANSOM_*`) over `hansom.toml` over default.
+//!
+//! All that is wrong is said at once, with where it stands: a setting that is misspelt and
+//! ignored costs more than one that is refused.
+
+mod args;
+mod sources;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+pub use self::args::{ConfigArgs, DatabaseArgs, LogArgs, ServerArgs};
+use self::sources::Given;
+pub use self::sources::{Key, Sources};
+use crate::duration;
+use crate::nearest::nearest;
+
+/// The most partitions that a database may be created with.
+const MAX_PARTITIONS: u32 = 4096;
+
+/// The most threads that workflows run on.
+const MAX_THREADS: u32 = 256;
+
+const MIN_LEASE: Duration = Duration::from_secs(1);
+const MAX_LEASE: Duration = Duration::from_secs(300);
+
+/// What is set.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the data is.
+    pub database: Database,
+    /// What is served, and how.
+    pub server: Server,
+    /// What is logged.
+    pub log: Logging,
+    /// The server that CLI commands talk to.
+    pub url: String,
+}
+
+/// Where the data is.
+#[derive(PartialEq, Eq)]
+pub struct Database {
+    /// `HANSOM_DATABASE_URL`, else `DATABASE_URL`; without it `dev` keeps a cluster of its own.
+    pub url: Option<String>,
+    /// `HANSOM_PARTITIONS`: fixed when a database is created; 256 when it is not set.
+    pub partitions: Option<i32>,
+    /// `HANSOM_DATA`, default `./.hansom`.
+    pub data: PathBuf,
+}
+
+/// What is served, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `HANSOM_LISTEN`, default 127.0.0.1:8088.
+    pub listen: SocketAddr,
+    /// `HANSOM_GATEWAY`: the façade that is served at the bare paths too.
+    pub gateway: Gateway,
+    /// `HANSOM_LEASE`, default 5s: a worker that is silent for so long is taken over.
+    pub lease: Duration,
+    /// `HANSOM_WORKER_THREADS`: threads that run workflows; by default the engine's choice.
+    pub worker_threads: Option<usize>,
+}
+
+/// A façade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gateway {
+    /// Taxi calls, as `taxisvc`.
+    Taxisvc,
+    /// None at the bare paths.
+    None,
+}
+
+/// What is logged.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// `HANSOM_LOG`, a filter of tracing's; default `info,sqlx=warn`.
+    pub filter: String,
+    /// `HANSOM_LOG_FORMAT`.
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// All that is wrong with the settings, one line each.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Without its password.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &self.url.as_deref().map(mask))
+            .field("partitions", &self.partitions)
+            .field("data", &self.data)
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads what is set, or says all that is wrong with it.
+    pub fn resolve(sources: &Sources) -> Result<Self, ConfigError> {
+        let (given, mut wrong) = sources.gather();
+        let mut read = Reader { given: &given, wrong: &mut wrong };
+        let config = Self {
+            database: Database {
+                url: read.get(Key::DatabaseUrl, |text| database_url(text)),
+                partitions: read
+                    .get(Key::Partitions, |text| whole(text, MAX_PARTITIONS).map(u32::cast_signed)),
+                data: read.get(Key::Data, path).unwrap_or_else(|| PathBuf::from("./.hansom")),
+            },
+            server: Server {
+                listen: read.get(Key::Listen, address).unwrap_or_else(default_listen),
+                gateway: read.get(Key::Gateway, gateway).unwrap_or(Gateway::Taxisvc),
+                lease: read.get(Key::Lease, lease).unwrap_or(Duration::from_secs(5)),
+                worker_threads: read
+                    .get(Key::WorkerThreads, |text| whole(text, MAX_THREADS))
+                    .map(|threads| threads as usize),
+            },
+            log: Logging {
+                filter: read.get(Key::Log, filter).unwrap_or_else(|| "info,sqlx=warn".to_owned()),
+                format: read.get(Key::LogFormat, format).unwrap_or(LogFormat::Text),
+            },
+            url: read.get(Key::Url, url).unwrap_or_else(|| "http://127.0.0.1:8088".to_owned()),
+        };
+        if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
+    }
+}
+
+struct Reader<'a> {
+    given: &'a [(Key, Given)],
+    wrong: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn get<T>(&mut self, key: Key, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let (_, given) = self.given.iter().find(|(name, _)| *name == key)?;
+        match parse(&given.text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let shown =
+                    if key == Key::DatabaseUrl { mask(&given.text) } else { given.text.clone() };
+                self.wrong.push(format!("{}: `{}`: {why}", given.origin, shown.escape_debug()));
+                None
+            }
+        }
+    }
+}
+
+/// A database URL without its password.
+pub fn mask(url: &str) -> String {
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let masked = match url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}"))
+    }) {
+        Some(masked) => masked,
+        None => url.to_owned(),
+    };
+    if query.is_empty() {
+        return masked;
+    }
+    let query = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((key, _)) if key.contains("password") => format!("{key}=***"),
+        _ => pair.to_owned(),
+    });
+    format!("{masked}?{}", query.collect::<Vec<_>>().join("&"))
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    if !matches!(scheme, Some("postgres" | "postgresql")) {
+        return Err("a database URL is written postgres://user:password@host:5432/name".to_owned());
+    }
+    match sqlx::postgres::PgConnectOptions::from_str(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8088)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.replace("localhost", "127.0.0.1");
+    text.parse().map_err(|_| "an address is written with its port, as 127.0.0.1:8088".to_owned())
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("a path is not empty".to_owned()) } else { Ok(text.into()) }
+}
+
+fn gateway(text: &str) -> Result<Gateway, String> {
+    one_of(text, &[("taxisvc", Gateway::Taxisvc), ("none", Gateway::None)])
+}
+
+fn format(text: &str) -> Result<LogFormat, String> {
+    one_of(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let near = nearest(text, names.iter().copied());
+        let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+        format!("{near}it is one of {}", names.join(", "))
+    })
+}
+
+fn whole(text: &str, max: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+    number.ok_or_else(|| format!("it is a whole number from 1 to {max}"))
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration::parse(text).map_err(|error| error.to_string())?;
+    if (MIN_LEASE..=MAX_LEASE).contains(&lease) {
+        return Ok(lease);
+    }
+    let (min, max) = (duration::show(MIN_LEASE), duration::show(MAX_LEASE));
+    Err(format!("a lease is {min} to {max}"))
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("{error}; a filter is written as info,hansom=debug"))
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let parsed = reqwest::Url::parse(text).ok();
+    let is_http = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if parsed.as_ref().is_some_and(is_http) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err("a server is written as http://127.0.0.1:8088".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

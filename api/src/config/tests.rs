@@ -1,0 +1,118 @@
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Sources {
+    let environment = pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    Sources { environment: environment.collect(), ..Sources::default() }
+}
+
+fn file(text: &str) -> Sources {
+    Sources { file: Some(("hansom.toml".into(), text.to_owned())), ..Sources::default() }
+}
+
+fn wrong(sources: &Sources) -> Vec<String> {
+    Config::resolve(sources).unwrap_err().0
+}
+
+#[test]
+fn without_any_setting_the_defaults_hold() {
+    let config = Config::resolve(&Sources::default()).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8088");
+    assert_eq!(config.server.lease, Duration::from_secs(5));
+    assert_eq!(config.database.url, None);
+    assert_eq!(config.database.data, PathBuf::from("./.hansom"));
+    assert_eq!(config.url, "http://127.0.0.1:8088");
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let mut sources = file("lease = '2s'\nlisten = '127.0.0.1:1'\npartitions = 8");
+    sources.environment =
+        environment(&[("HANSOM_LEASE", "3s"), ("HANSOM_LISTEN", "127.0.0.1:2")]).environment;
+    sources.flags = vec![(Key::Listen, "localhost:3".to_owned())];
+    let config = Config::resolve(&sources).unwrap();
+    assert_eq!(config.server.listen.port(), 3);
+    assert_eq!(config.server.lease, Duration::from_secs(3));
+    assert_eq!(config.database.partitions, Some(8));
+}
+
+#[test]
+fn database_url_is_the_fallback_of_our_own_variable() {
+    let ours = ("HANSOM_DATABASE_URL", "postgres://a@h/ours");
+    let theirs = ("DATABASE_URL", "postgres://a@h/theirs");
+    let url = |sources: &Sources| Config::resolve(sources).unwrap().database.url.unwrap();
+    assert_eq!(url(&environment(&[theirs])), theirs.1);
+    assert_eq!(url(&environment(&[theirs, ours])), ours.1);
+    assert_eq!(url(&environment(&[theirs, ("HANSOM_DATABASE_URL", "")])), theirs.1);
+}
+
+#[test]
+fn an_unknown_variable_names_the_nearest_setting() {
+    let wrong =
+        wrong(&environment(&[("HANSOM_LISTN", "x"), ("HANSOM_PG_BIN", "/x"), ("HOME", "/")]));
+    assert_eq!(wrong, ["HANSOM_LISTN is not a setting, did you mean HANSOM_LISTEN?"]);
+}
+
+#[test]
+fn everything_wrong_in_a_file_is_said_at_once_with_its_line() {
+    let text =
+        "listn = '127.0.0.1:1'\n\nlease = 5\npartitions = true\nworker_threads = 0\n[other]\n";
+    assert_eq!(
+        wrong(&file(text)),
+        [
+            "hansom.toml:1: `listn` is not a setting, did you mean `listen`?",
+            "hansom.toml:4: partitions: it is text or a number, not boolean",
+            "hansom.toml:6: `other` is not a setting",
+            "hansom.toml:3: lease: `5`: a duration needs a unit, as in 250ms, 5s, 10m, 2h or 7d",
+            "hansom.toml:5: worker_threads: `0`: it is a whole number from 1 to 256",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let wrong = wrong(&file("lease = '5s'\nlisten =\n"));
+    assert_eq!(wrong.len(), 1);
+    assert!(wrong[0].starts_with("hansom.toml:2: "), "{wrong:?}");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused() {
+    for (name, text) in [
+        ("HANSOM_LISTEN", "8088"),
+        ("HANSOM_LISTEN", "127.0.0.1:99999"),
+        ("HANSOM_LEASE", "999ms"),
+        ("HANSOM_LEASE", "7d"),
+        ("HANSOM_PARTITIONS", "0"),
+        ("HANSOM_PARTITIONS", "-1"),
+        ("HANSOM_PARTITIONS", "1e3"),
+        ("HANSOM_GATEWAY", "taxi"),
+        ("HANSOM_LOG_FORMAT", "xml"),
+        ("HANSOM_LOG", "hansom=loud"),
+        ("HANSOM_URL", "127.0.0.1:8088"),
+        ("HANSOM_URL", "ftp://host"),
+        ("HANSOM_DATABASE_URL", "mysql://root@localhost/x"),
+        ("HANSOM_DATABASE_URL", "localhost"),
+    ] {
+        let wrong = wrong(&environment(&[(name, text)]));
+        assert_eq!(wrong.len(), 1, "{name}={text}: {wrong:?}");
+        assert!(wrong[0].starts_with(&format!("{name}: `{text}`: ")), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    for (url, shown) in [
+        ("postgres://me:s3cret@h:1/d", "postgres://me:***@h:1/d"),
+        ("postgres://me:s3c@ret@h/d", "postgres://me:***@h/d"),
+        ("postgres://me@h/d", "postgres://me@h/d"),
+        ("postgres:///d?host=/x&password=s3cret", "postgres:///d?host=/x&password=***"),
+        ("mysql://me:s3cret@h/d", "mysql://me:***@h/d"),
+    ] {
+        assert_eq!(mask(url), shown);
+    }
+    let wrong = wrong(&environment(&[("DATABASE_URL", "mysql://me:s3cret@h/d")]));
+    assert!(!wrong[0].contains("s3cret"), "{wrong:?}");
+    let kept =
+        Config::resolve(&environment(&[("DATABASE_URL", "postgres://me:s3cret@h/d")])).unwrap();
+    assert!(!format!("{kept:?}").contains("s3cret"));
+}

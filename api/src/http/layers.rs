@@ -1,0 +1,173 @@
+//! Around every handler: a request id, the accepted formats, and one shape for every error.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::kinds;
+use super::problem::{PROBLEM_JSON, Problem, echo};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The longest `Idempotency-Key`, in bytes.
+const MAX_KEY: usize = 255;
+
+/// The longest path and query, in bytes.
+const MAX_URI: usize = 16 * 1024;
+
+/// Gives every request an id, and every error answer its shape.
+pub(crate) async fn finish(request: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let path = request.uri().path().to_owned();
+    let response = match refuse(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
+    let mut response = shape(response, &id, &path);
+    let value = HeaderValue::from_str(&id).expect("a UUID is ASCII");
+    response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+/// What is refused before any route looks at it.
+fn refuse(request: &Request) -> Option<Problem> {
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > MAX_URI {
+        let detail = format!("the URL has {length} bytes; at most {MAX_URI} are read");
+        return Some(Problem::new(kinds::URI_TOO_LONG, detail).limit(MAX_URI as u64));
+    }
+    if !request.uri().path().starts_with("/v1/") {
+        return None;
+    }
+    not_acceptable(request.headers()).or_else(|| bad_key(request.headers()))
+}
+
+fn not_acceptable(headers: &HeaderMap) -> Option<Problem> {
+    let accepted: Vec<_> =
+        headers.get_all(ACCEPT).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let ranges = || accepted.iter().flat_map(|value| value.split(','));
+    let fits = |range: &str| {
+        let range = range.split(';').next().unwrap_or_default().trim();
+        ["*/*", "application/*", "application/json", PROBLEM_JSON]
+            .iter()
+            .any(|ours| range.eq_ignore_ascii_case(ours))
+    };
+    if accepted.is_empty() || ranges().any(fits) {
+        return None;
+    }
+    let detail = format!("Accept is {}; answers are application/json", echo(&accepted.join(", ")));
+    Some(Problem::new(kinds::ACCEPT, detail).field("Accept"))
+}
+
+fn bad_key(headers: &HeaderMap) -> Option<Problem> {
+    let length = headers.get(IDEMPOTENCY_KEY)?.len();
+    if (1..=MAX_KEY).contains(&length) {
+        return None;
+    }
+    let detail = format!("the Idempotency-Key has {length} bytes; it has 1 to {MAX_KEY}");
+    Some(Problem::new(kinds::KEY_LENGTH, detail).field("Idempotency-Key").limit(MAX_KEY as u64))
+}
+
+/// Writes id and path into a problem, and makes one of axum's own bare refusals.
+fn shape(mut response: Response, id: &str, path: &str) -> Response {
+    let status = response.status();
+    let mut problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        None if status.as_u16() >= 400 && is_bare(response.headers()) => Problem::of_status(status),
+        None => return response,
+    };
+    id.clone_into(&mut problem.request_id);
+    problem.instance = Some(path.chars().take(512).collect());
+    if status.is_server_error() {
+        tracing::warn!(request_id = id, path, code = problem.kind.code, "request.failed");
+    }
+    let body = serde_json::to_vec(&problem).expect("a problem holds only text and numbers");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    headers.remove(CONTENT_LENGTH);
+    *response.status_mut() = problem.status();
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+/// Whether a façade said nothing of its own: its JSON errors stay as they are.
+fn is_bare(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
+}
+
+/// Nothing is served at this path.
+pub(crate) async fn no_route(uri: Uri) -> Problem {
+    let path = uri.path();
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let is_version = first.strip_prefix('v').is_some_and(|version| {
+        !version.is_empty() && version.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    if is_version && first != "v1" {
+        let detail = format!("{} is not served; the version is /v1", echo(first));
+        return Problem::new(kinds::API_VERSION, detail);
+    }
+    let detail = format!("nothing is served at {}; see /openapi.json", echo(path));
+    Problem::new(kinds::ROUTE_UNKNOWN, detail)
+}
+
+/// A handler panicked. The words go to the log only.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    tracing::error!(panic = text, "request.panicked");
+    Problem::new(kinds::INTERNAL, "see the server's log for this request id").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn ask(path: &str) -> (StatusCode, HeaderMap, serde_json::Value) {
+        let router: Router = Router::new()
+            .route("/panic", get(|| async { panic!("the secret") as () }))
+            .fallback(no_route)
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(axum::middleware::from_fn(finish));
+        let request = Request::builder().uri(path).method("GET").body(Body::empty()).unwrap();
+        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (parts.status, parts.headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let (status, headers, body) = ask("/panic").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(headers[CONTENT_TYPE], PROBLEM_JSON);
+        assert_eq!(body["code"], "internal");
+        assert_eq!(body["request_id"], headers["x-request-id"].to_str().unwrap());
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_and_an_unknown_version_are_told_apart() {
+        assert_eq!(ask("/nothing").await.2["code"], "route.unknown");
+        assert_eq!(ask("/v2/workflows").await.2["code"], "api.version");
+        assert_eq!(ask("/vx").await.2["code"], "route.unknown");
+    }
+
+    #[tokio::test]
+    async fn a_very_long_url_is_refused() {
+        let (status, _, body) = ask(&format!("/{}", "x".repeat(20_000))).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (414, Some("uri.too_long")));
+    }
+}

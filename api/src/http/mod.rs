@@ -1,0 +1,72 @@
+//! The REST API: `/v1`, health, and the shape of every error.
+
+pub mod body;
+mod cursor;
+pub mod errors;
+mod health;
+mod json;
+pub mod kinds;
+mod layers;
+mod list;
+pub mod problem;
+pub mod query;
+pub mod schema;
+mod state;
+mod workflows;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use self::state::Api;
+
+/// What the document says about the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Hansom",
+        description = "Durable sagas on Postgres. Every error answer is application/problem+json \
+            with a stable `code`; clients must ignore fields they do not know. The id of a workflow \
+            is the idempotency key of its start: repeating a start with the same id and input \
+            returns the same run.",
+    ),
+    tags(
+        (name = "workflows", description = "Start, look at, talk to and cancel workflows"),
+        (name = "health", description = "For load balancers and supervisors"),
+    )
+)]
+struct Document;
+
+/// The API with `others` (the façades) beside it.
+pub fn app(api: Arc<Api>, others: Router) -> Router {
+    let (router, document) = documented().with_state(api).split_for_parts();
+    // Rendered once: it changes only with the binary.
+    let document = document.to_pretty_json().expect("an OpenAPI document is JSON");
+    let json = [("content-type", "application/json")];
+    router
+        .route("/openapi.json", get(async move || (json, document.clone())))
+        .merge(others)
+        .fallback(layers::no_route)
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(axum::middleware::from_fn(layers::finish))
+}
+
+/// Every route of the document, with its handler.
+fn documented() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(workflows::start, list::list))
+        .routes(routes!(workflows::describe))
+        .routes(routes!(workflows::history))
+        .routes(routes!(workflows::result))
+        .routes(routes!(workflows::undo_plan))
+        .routes(routes!(workflows::signal))
+        .routes(routes!(workflows::cancel))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::kind))
+}

@@ -146,6 +146,24 @@ async fn a_call_placed_and_cancelled_eight_times_at_once_is_published_once_each(
 }
 
 #[tokio::test]
+async fn a_cancel_that_had_to_wait_for_the_placement_is_in_the_view_all_the_same() {
+    let rig = rig().await;
+    done(&rig.taxi.calls, RegisterCall { call: call() }).await;
+    let mut lock = rig.pool.begin().await.expect("it answers");
+    sqlx::query("select from taxisvc.call for update").execute(&mut *lock).await.expect("it locks");
+    let (place, cancel) = (rig.taxi.calls.clone(), rig.taxi.calls.clone());
+    let place = tokio::spawn(async move { done(&place, mark(CallStatus::DriveRequest)).await });
+    rig.waiting(1).await;
+    let cancel = tokio::spawn(async move { done(&cancel, CANCEL).await });
+    rig.waiting(2).await;
+    lock.commit().await.expect("it answers");
+    place.await.expect("it is placed");
+    cancel.await.expect("it is cancelled");
+    assert_eq!(rig.events().await, ["CallPlaced", "CallCancelled"]);
+    assert_eq!(rig.view().await.0, "requestCancel");
+}
+
+#[tokio::test]
 async fn a_mark_that_comes_late_never_overwrites_a_final_status() {
     use CallStatus::{DriveComplete, DriveRequest, DriveStart, PayFail, RequestCancel};
     let rig = Rig::driving().await;

@@ -133,6 +133,19 @@ impl Rig {
         }
     }
 
+    /// Returns when so many statements wait for a lock.
+    pub(crate) async fn waiting(&self, count: i64) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.expect("it answers")
+            < count
+        {
+            assert!(Instant::now() < patience, "{count} statements wait for a lock");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Kind and amount of every entry of the ledger.
     pub(crate) async fn ledger(&self) -> Vec<(String, i64)> {
         sqlx::query_as("select kind, fare from taxisvc.payment order by entered_at")

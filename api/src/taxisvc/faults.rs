@@ -75,11 +75,9 @@ fn latency(fields: &Fields) -> Result<Duration, Problem> {
     if !fields.has("latency_ms") {
         return Ok(Duration::ZERO);
     }
-    match u64::try_from(fields.id("latency_ms")?) {
-        Ok(millis @ ..=MAX_LATENCY_MS) => Ok(Duration::from_millis(millis)),
-        _ => {
-            let problem = fields.wrong("latency_ms", &format!("must be 0 to {MAX_LATENCY_MS}"));
-            Err(problem.limit(MAX_LATENCY_MS))
-        }
+    if let Ok(millis @ ..=MAX_LATENCY_MS) = u64::try_from(fields.id("latency_ms")?) {
+        return Ok(Duration::from_millis(millis));
     }
+    let problem = fields.wrong("latency_ms", &format!("must be 0 to {MAX_LATENCY_MS}"));
+    Err(problem.limit(MAX_LATENCY_MS))
 }

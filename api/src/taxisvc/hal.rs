@@ -112,13 +112,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let given = path.map(|Path(given)| given).unwrap_or_default();
-        match given.parse() {
-            Ok(id) => Ok(Self(id)),
-            Err(_) => {
-                let detail = format!("{} is not an id; ids are whole numbers", echo(&given));
-                Err(Problem::new(kinds::NOT_FOUND, detail))
-            }
-        }
+        given.parse().map(Self).map_err(|_| {
+            let detail = format!("{} is not an id; ids are whole numbers", echo(&given));
+            Problem::new(kinds::NOT_FOUND, detail)
+        })
     }
 }
 

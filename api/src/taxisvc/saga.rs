@@ -8,11 +8,14 @@ use hansom_engine::ClientError;
 use hansom_workflows::taxi_call::{Call, CallId, CallStatus, EndDrive, TaxiCall};
 
 use super::Facade;
-use crate::http::errors::draining;
 use crate::http::problem::Problem;
 
 /// Longer than both attempts to charge and the wait between them.
 const PATIENCE_PLACE: Duration = Duration::from_secs(10);
+
+/// A server that is being stopped has handed the saga over: its answer is
+/// worth a short wait, for a call that is repeated is a second call.
+const PATIENCE_DRAIN: Duration = Duration::from_secs(3);
 
 /// What comes after a cancel or an end is quick, while all services are up.
 const PATIENCE_SETTLE: Duration = Duration::from_secs(5);
@@ -52,19 +55,20 @@ impl Facade {
         let (client, id) = (self.api.client(), call.call_id.workflow_id());
         client.start::<TaxiCall>(&id, call).await?;
         let mut news = client.watch(&id).await?;
-        let deadline = Instant::now() + PATIENCE_PLACE;
+        let mut deadline = Instant::now() + PATIENCE_PLACE;
+        let mut drain_deadline = None;
         loop {
             if let Some(placed) = self.placed(call.call_id).await? {
                 return Ok(placed);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let now = Instant::now();
+            if self.api.is_draining() {
+                deadline = deadline.min(*drain_deadline.get_or_insert(now + PATIENCE_DRAIN));
+            }
+            if now >= deadline {
                 return Ok(Placed::Pending);
             }
-            tokio::select! {
-                () = news.changed(left.min(LOOK)) => {}
-                () = self.api.drained() => return Err(draining()),
-            }
+            news.changed(LOOK.min(deadline - now)).await;
         }
     }
 

@@ -20,7 +20,9 @@ create table hansom.workflow (
     labels      jsonb,
     primary key (part, namespace, workflow_id, run_no),
     check ((status >= 3) = (closed_at is not null))
-);
+    -- Half of a page is left for the row as it will be when it closes: on the same page the
+    -- update is logged as a small difference.
+) with (fillfactor = 50);
 
 create index workflow_hot on hansom.workflow (part, run) where hot;
 -- Newest first, for lists.

@@ -94,11 +94,14 @@ pub async fn run(
     let worker = start(&pool, args).await?;
     let before = Reading::take(&pool).await?;
     let in_process = load::throughput(&worker.client(), args.sagas).await?;
-    let per_saga = Reading::take(&pool).await?.since(&before, args.sagas);
+    let after = Reading::take(&pool).await?;
+    // A connection that closes tells what it still had to tell about rows.
+    worker.drain().await;
+    let per_saga = after.with_rows(&pool).await?.since(&before, args.sagas);
     measure::reset(&pool).await?;
 
     progress(&format!("{} sagas through REST", args.sagas));
-    let rest = rest::throughput(worker, args.sagas).await?;
+    let rest = rest::throughput(start(&pool, args).await?, args.sagas).await?;
     measure::reset(&pool).await?;
 
     progress("the ceiling");
@@ -125,7 +128,7 @@ async fn start(pool: &PgPool, args: &BenchArgs) -> Result<Worker, BenchError> {
 async fn ceiling(pool: &PgPool, args: &BenchArgs) -> Result<Rate, BenchError> {
     let step = |n: u8| {
         format!(
-            r#"{{"asked":{{"run":{{"activity":"step","request":{{"n":{n}}},"undo":{{"activity":"undo","request":{{"n":{n}}}}}}}}}}}"#
+            r#"{{"run":{{"activity":"step","request":{{"n":{n}}},"undo":{{"activity":"undo","request":{{"n":{n}}}}}}}}}"#
         )
     };
     let receipt = format!(r#"{{"note":"{}"}}"#, "r".repeat(88));
@@ -135,7 +138,7 @@ async fn ceiling(pool: &PgPool, args: &BenchArgs) -> Result<Rate, BenchError> {
         format!(r#"[{{"started":{{"input":{input}}}}},{}]"#, step(1)),
         format!("[{},{}]", done(0), step(2)),
         format!("[{},{}]", done(1), step(3)),
-        format!(r#"[{},{{"asked":{{"complete":{{"output":{receipt}}}}}}}]"#, done(2)),
+        format!(r#"[{},{{"complete":{{"output":{receipt}}}}}]"#, done(2)),
     ];
     let duration = Duration::from_secs(args.ceiling_seconds);
     let rate = measure::ceiling(pool, 4, 250, &events, duration).await?;
@@ -152,12 +155,15 @@ struct Reading {
 impl Reading {
     async fn take(pool: &PgPool) -> Result<Self, BenchError> {
         let own = cpu::own_seconds();
-        let first = measure::counters(pool).await?;
-        let server = cpu::server_seconds(first.backend_pid);
-        // Row counters arrive late; the others must not wait for them.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let rows = measure::counters(pool).await?.rows;
-        Ok(Self { database: measure::Counters { rows, ..first }, own, server })
+        let database = measure::counters(pool).await?;
+        let server = cpu::server_seconds(database.backend_pid);
+        Ok(Self { database, own, server })
+    }
+
+    /// The same, with the rows that are known by now.
+    async fn with_rows(mut self, pool: &PgPool) -> Result<Self, BenchError> {
+        self.database.rows = measure::counters(pool).await?.rows;
+        Ok(self)
     }
 
     fn since(&self, before: &Self, sagas: u32) -> PerSaga {

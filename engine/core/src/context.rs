@@ -179,7 +179,7 @@ impl Ctx {
     /// Passes the point of no return: from here on a cancellation comes too late.
     #[must_use = "what follows the pivot is asked of what it returns"]
     pub fn pivot(self) -> Committed {
-        self.issue(Command::Pivot);
+        self.issue(Command::Pivot {});
         Committed(self)
     }
 

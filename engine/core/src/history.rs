@@ -139,7 +139,7 @@ pub enum Command {
         timer: Seq,
     },
     /// Pass the point of no return.
-    Pivot,
+    Pivot {},
     /// Give up and compensate. From here on the body is not needed any more.
     Unwind {
         /// Why.
@@ -156,7 +156,7 @@ pub enum Command {
         output: Payload,
     },
     /// Close an unwound workflow, as [`Command::Unwind`] said.
-    Close,
+    Close {},
 }
 
 /// Why a workflow unwinds.
@@ -173,16 +173,17 @@ pub enum Cause {
 }
 
 /// What has happened, in the order it was committed.
+///
+/// In JSON each is an object with one key that names it; a command that was
+/// asked is named by itself: `{"run":{"activity":"charge_fare", ..}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "Wire")]
 pub enum Event {
     /// The workflow was started.
     Started {
         /// The encoded input.
         input: Payload,
     },
-    /// A command was accepted. The first attempt of an activity counts from here.
-    Asked(Command),
     /// The activity at `seq` answered.
     Done {
         /// Which command.
@@ -251,6 +252,73 @@ pub enum Event {
         /// What a person needs to know.
         detail: String,
     },
+    /// A command was accepted. The first attempt of an activity counts from here.
+    #[serde(untagged)]
+    Asked(Command),
+}
+
+/// [`Event`] as it is read: with the tags of commands beside its own, because a
+/// reader that tries one after the other cannot carry a [`Payload`] unread.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wire {
+    Started { input: Payload },
+    Done { seq: Seq, output: Payload },
+    Refused { seq: Seq, error: Payload },
+    Unknown { seq: Seq, attempts: u32, reason: String },
+    AttemptFailed { seq: Seq, attempt: u32, reason: String, retry_at: Timestamp },
+    AttemptLost { seq: Seq, attempt: u32 },
+    Fired { seq: Seq },
+    Signalled { name: String, id: String, payload: Payload },
+    CancelRequested { reason: Option<String> },
+    Stuck { reason: StuckReason, detail: String },
+    Run {
+        activity: String,
+        request: Payload,
+        undo: Option<Call>,
+        options: Option<ActivityOptions>,
+    },
+    StartTimer { at: Timestamp },
+    CancelTimer { timer: Seq },
+    Pivot {},
+    Unwind { cause: Cause },
+    Undo { of: Seq },
+    Complete { output: Payload },
+    Close {},
+}
+
+impl From<Wire> for Event {
+    fn from(wire: Wire) -> Self {
+        let asked = match wire {
+            Wire::Started { input } => return Self::Started { input },
+            Wire::Done { seq, output } => return Self::Done { seq, output },
+            Wire::Refused { seq, error } => return Self::Refused { seq, error },
+            Wire::Unknown { seq, attempts, reason } => {
+                return Self::Unknown { seq, attempts, reason };
+            }
+            Wire::AttemptFailed { seq, attempt, reason, retry_at } => {
+                return Self::AttemptFailed { seq, attempt, reason, retry_at };
+            }
+            Wire::AttemptLost { seq, attempt } => return Self::AttemptLost { seq, attempt },
+            Wire::Fired { seq } => return Self::Fired { seq },
+            Wire::Signalled { name, id, payload } => {
+                return Self::Signalled { name, id, payload };
+            }
+            Wire::CancelRequested { reason } => return Self::CancelRequested { reason },
+            Wire::Stuck { reason, detail } => return Self::Stuck { reason, detail },
+            Wire::Run { activity, request, undo, options } => {
+                Command::Run { activity, request, undo, options }
+            }
+            Wire::StartTimer { at } => Command::StartTimer { at },
+            Wire::CancelTimer { timer } => Command::CancelTimer { timer },
+            Wire::Pivot {} => Command::Pivot {},
+            Wire::Unwind { cause } => Command::Unwind { cause },
+            Wire::Undo { of } => Command::Undo { of },
+            Wire::Complete { output } => Command::Complete { output },
+            Wire::Close {} => Command::Close {},
+        };
+        Self::Asked(asked)
+    }
 }
 
 /// Why a workflow will not move without an operator.

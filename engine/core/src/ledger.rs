@@ -199,7 +199,7 @@ impl Ledger {
             }
             Command::StartTimer { at } => self.set_alarm(seq, *at),
             Command::CancelTimer { timer } => self.drop_alarm(*timer),
-            Command::Pivot => self.progress.pivoted = true,
+            Command::Pivot {} => self.progress.pivoted = true,
             Command::Unwind { cause } => {
                 self.status = Status::Compensating;
                 self.progress.cause = Some(cause.clone());
@@ -211,7 +211,7 @@ impl Ledger {
                 self.debts.clear();
                 self.close(Status::Completed);
             }
-            Command::Close => self.close(match self.progress.cause {
+            Command::Close {} => self.close(match self.progress.cause {
                 Some(Cause::Failed { .. }) | None => Status::Failed,
                 Some(Cause::Cancelled) => Status::Cancelled,
             }),
@@ -307,7 +307,7 @@ impl Ledger {
             return Some(Event::Asked(Command::Undo { of: debt.of }));
         }
         if self.debts.is_empty() {
-            return Some(Event::Asked(Command::Close));
+            return Some(Event::Asked(Command::Close {}));
         }
         let owed: Vec<_> = self.debts.iter().map(|debt| debt.undo.activity.as_str()).collect();
         let detail = format!("still owed, after all attempts: {}", owed.join(", "));

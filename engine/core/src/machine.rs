@@ -208,7 +208,7 @@ impl Machine {
     }
 
     fn give_up(&mut self, error: Payload) {
-        let pivoting = self.ctx.0.borrow().issued.contains(&Command::Pivot);
+        let pivoting = self.ctx.0.borrow().issued.contains(&Command::Pivot {});
         if self.ledger.pivoted() || pivoting {
             let detail = format!("past its point of no return the body failed: {error:?}");
             return self.fail(StuckReason::FailedAfterPivot, detail);

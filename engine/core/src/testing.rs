@@ -163,10 +163,10 @@ fn line(event: &Event, ledger: &Ledger, at: Timestamp) -> Option<String> {
             format!("timer {}s", due.since(at).as_secs())
         }
         Event::Asked(Command::CancelTimer { .. }) => "timer off".to_owned(),
-        Event::Asked(Command::Pivot) => "pivot".to_owned(),
+        Event::Asked(Command::Pivot {}) => "pivot".to_owned(),
         Event::Asked(Command::Unwind { .. }) => "unwind".to_owned(),
         Event::Asked(Command::Complete { .. }) => "completed".to_owned(),
-        Event::Asked(Command::Close) => match ledger.status() {
+        Event::Asked(Command::Close {}) => match ledger.status() {
             crate::Status::Cancelled => "cancelled".to_owned(),
             _ => "failed".to_owned(),
         },

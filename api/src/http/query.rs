@@ -113,8 +113,10 @@ impl Params {
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         for (index, (name, _)) in self.0.iter().enumerate() {
             let fits = |known: &&str| {
-                *known == name
-                    || (known.ends_with('.') && name.len() > known.len() && name.starts_with(known))
+                match known.ends_with('.') {
+                    true => name.len() > known.len() && name.starts_with(*known),
+                    false => *known == name,
+                }
             };
             if !known.iter().any(fits) {
                 let near = did_you_mean(name, known.iter().copied());

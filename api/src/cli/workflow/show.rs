@@ -142,21 +142,14 @@ fn clock(text: &str) -> String {
     )
 }
 
-/// `asked: {"run": {…}}` reads as `asked run`, and an activity is part of the name.
+/// An activity is part of the name, and what it was asked are the details.
 fn named(name: &str, details: &Value) -> (String, String) {
-    if name != "asked" {
-        return (name.to_owned(), details.to_string());
-    }
-    match details {
-        Value::String(command) => (format!("asked {command}"), String::new()),
-        Value::Object(command) => {
-            let (command, details) =
-                command.iter().next().map_or(("", &Value::Null), |(c, d)| (c, d));
-            let activity = details.get("activity").and_then(Value::as_str).unwrap_or_default();
-            (format!("asked {command} {activity}").trim_end().to_owned(), details.to_string())
-        }
-        other => ("asked".to_owned(), other.to_string()),
-    }
+    let Some(activity) = details.get("activity").and_then(Value::as_str) else {
+        let details = if details.as_object().is_some_and(Map::is_empty) { "" } else { &details.to_string() };
+        return (name.to_owned(), details.to_owned());
+    };
+    let request = details.get("request").map_or(String::new(), Value::to_string);
+    (format!("{name} {activity}"), request)
 }
 
 /// A workflow as it stands now.
@@ -231,10 +224,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_accepted_command_reads_as_a_sentence() {
-        let details = serde_json::json!({"run": {"activity": "charge_fare", "request": {}}});
-        assert_eq!(named("asked", &details).0, "asked run charge_fare");
-        assert_eq!(named("asked", &Value::from("pivot")).0, "asked pivot");
+    fn an_activity_is_part_of_what_happened() {
+        let details = serde_json::json!({"activity": "charge_fare", "request": {"fare": 1}});
+        let (name, details) = named("run", &details);
+        assert_eq!((name.as_str(), details.as_str()), ("run charge_fare", r#"{"fare":1}"#));
+        assert_eq!(named("pivot", &serde_json::json!({})), ("pivot".to_owned(), String::new()));
         assert_eq!(named("done", &serde_json::json!({"seq": 0})).0, "done");
     }
 

@@ -1,0 +1,94 @@
+//! The OpenAPI document says what the router does.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use crate::rig::Rig;
+
+const ROUTES: [(&str, &str); 13] = [
+    ("get", "/v1/workflows"),
+    ("post", "/v1/workflows"),
+    ("get", "/v1/workflows/{id}"),
+    ("get", "/v1/workflows/{id}/history"),
+    ("get", "/v1/workflows/{id}/result"),
+    ("get", "/v1/workflows/{id}/undo-plan"),
+    ("post", "/v1/workflows/{id}/signals/{name}"),
+    ("post", "/v1/workflows/{id}/cancel"),
+    ("get", "/livez"),
+    ("get", "/readyz"),
+    ("get", "/problems/{code}"),
+    ("get", "/openapi.json"),
+    ("head", "/livez"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_has_every_route_and_the_router_every_route_of_the_document() {
+    let rig = Rig::start().await;
+    let document = rig.get("/openapi.json").await;
+    assert_eq!(document.headers["content-type"], "application/json");
+    let mut documented = BTreeSet::new();
+    for (path, item) in document.body["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            documented.insert((method.clone(), path.clone()));
+        }
+    }
+    // The document does not describe itself, and HEAD comes with GET.
+    let beside = [("get", "/openapi.json"), ("head", "/livez")];
+    let expected: BTreeSet<_> = ROUTES
+        .iter()
+        .filter(|route| !beside.contains(route))
+        .map(|(method, path)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
+    assert_eq!(documented, expected);
+    for (method, path) in ROUTES {
+        let path = path.replace("{id}", "a").replace("{name}", "go").replace("{code}", "not_found");
+        let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+        let answer = rig.send(request.body(Body::empty()).unwrap()).await;
+        let unknown = matches!(answer.body["code"].as_str(), Some("route.unknown"));
+        assert!(!unknown && answer.status != 405, "{method} {path}: {answer:?}");
+    }
+    rig.stop().await;
+}
+
+/// The properties of a schema of the document, through `allOf` and `$ref`.
+fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+        return properties(document, &document["components"]["schemas"][name]);
+    }
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let own = schema["properties"].as_object().into_iter().flat_map(serde_json::Map::keys);
+    parts.flat_map(|part| properties(document, part)).chain(own.cloned()).collect()
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_answers_have_the_fields_of_the_real_ones() {
+    let rig = Rig::start().await;
+    let document = rig.get("/openapi.json").await.body;
+    let schema = |name: &str| properties(&document, &document["components"]["schemas"][name]);
+    rig.gate(false);
+    rig.waiting_trip("a").await;
+    let list = rig.get("/v1/workflows").await.body;
+    assert_eq!(keys(&list), schema("SummaryPage"));
+    assert_eq!(keys(&list["items"][0]), schema("Summary"));
+    let trip = rig.get("/v1/workflows/a").await.body;
+    assert_eq!(keys(&trip), schema("Description"));
+    assert_eq!(keys(&trip["owed_undos"][0]), schema("PlannedUndo"));
+    assert_eq!(keys(&rig.get("/v1/workflows/a/undo-plan").await.body), schema("UndoPlan"));
+    assert_eq!(keys(&rig.get("/v1/workflows/a/result").await.body), schema("Outcome"));
+    assert_eq!(keys(&rig.get("/v1/workflows/a/history").await.body), schema("HistoryPage"));
+    let signal = rig.post_nothing("/v1/workflows/a/signals/go").await.body;
+    assert_eq!(keys(&signal), schema("Accepted"));
+    let trip = rig.until("a", |trip| trip["activities"][0]["last_failure"].is_string()).await;
+    assert_eq!(keys(&trip["activities"][0]), schema("PendingActivity"));
+    rig.gate(true);
+    let problem = keys(&rig.get("/v1/workflows/absent").await.body);
+    assert!(problem.is_subset(&schema("Problem")), "{problem:?} {:?}", schema("Problem"));
+    rig.stop().await;
+}

@@ -24,9 +24,8 @@ create table hansom.workflow (
     -- update is logged as a small difference.
 ) with (fillfactor = 50);
 
-create index workflow_hot on hansom.workflow (part, run) where hot;
--- Newest first, for lists.
-create index workflow_recent on hansom.workflow (run);
+-- Two orders in one index: what a new owner has to load, and lists, newest first.
+create index workflow_recent on hansom.workflow (hot, run);
 -- What needs a look is rare, and must be found among many.
 create index workflow_attention on hansom.workflow (status, run) where status in (1, 2);
 

@@ -29,6 +29,8 @@ pub(crate) struct After {
     pub(crate) dispatches: Vec<Dispatch>,
     pub(crate) closed: Vec<(Uuid, Outcome)>,
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
+    /// Alarms that ring from now on: when, which, and whose.
+    pub(crate) alarms: Vec<(Timestamp, Seq, Arc<Address>)>,
     pub(crate) touched: Vec<Uuid>,
 }
 

@@ -20,6 +20,8 @@
 mod batch;
 mod resident;
 mod runs;
+#[cfg(test)]
+mod simulation;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -187,7 +189,7 @@ impl Owner {
         let machine = Machine::new(self.registry.workflow(&workflow_type));
         let cached =
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
-        let mut run = Resident::new(Arc::clone(&address), machine, cached);
+        let mut run = Resident::new(Arc::clone(&address), machine, cached, now);
         let batch = &mut self.commits.gathering;
         batch.after.replies.push((address.run, reply));
         let address_of_row = Arc::clone(&address);
@@ -276,14 +278,22 @@ impl Owner {
         let Stored { address, workflow_type, cached, history } = stored;
         let Some(holding) = self.parts.get(&address.part).copied() else { return };
         let Some(wakes) = self.runs.expects(address.run) else { return };
+        let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
         let machine = Machine::replay(self.registry.workflow(&workflow_type), history);
-        let mut run = Resident::new(Arc::clone(&address), machine, cached);
+        let mut run = Resident::new(Arc::clone(&address), machine, cached, last_at);
         let mut scene = self.scene(address.part, now);
         if !run.is_closed() {
             run.resume(cached.hot && !holding.clean, &mut scene);
         }
         for wake in wakes {
             wake.up(&mut run, &mut scene);
+        }
+        // The last owner's clock may have been a little ahead of this one's: a
+        // retry that it began has no row any more.
+        for (seq, due) in run.machine.ledger().alarms() {
+            if *due <= now.after(HORIZON) {
+                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(&address));
+            }
         }
         self.runs.insert(run, now);
     }
@@ -310,11 +320,9 @@ impl Owner {
         }
         let next = Batch::following(self.commits.gathering.number);
         let mut batch = std::mem::replace(&mut self.commits.gathering, next);
-        for AlarmRow { address, seq, due } in &batch.alarms_set {
-            if *due <= self.alarms.horizon {
-                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(address));
-            }
-        }
+        let set = batch.alarms_set.iter();
+        batch.after.alarms =
+            set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
         self.commits.in_flight = Some(std::mem::take(&mut batch.after));
         Some(batch)
     }
@@ -338,6 +346,13 @@ impl Owner {
         }
         for run in lost.iter().chain(after.closed.iter().map(|(run, _)| run)) {
             self.runs.remove(*run);
+        }
+        // Not before: what rings for a start that lost its id would have effects.
+        for (due, seq, address) in after.alarms.drain(..) {
+            let mine = self.parts.contains_key(&address.part) && !lost.contains(&address.run);
+            if mine && due <= self.alarms.horizon {
+                self.alarms.near.insert((due, address.run, seq), address);
+            }
         }
         for (run, reply) in after.replies.drain(..) {
             let taken = lost.contains(&run);

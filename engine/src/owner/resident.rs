@@ -49,7 +49,13 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Resident {
-    pub(crate) fn new(address: Arc<Address>, machine: Machine, cached: Cached) -> Self {
+    /// A run whose history, if any, ends at `last_at`.
+    pub(crate) fn new(
+        address: Arc<Address>,
+        machine: Machine,
+        cached: Cached,
+        last_at: Timestamp,
+    ) -> Self {
         let next_event = machine.ledger().events();
         Self {
             address,
@@ -58,7 +64,7 @@ impl Resident {
             in_flight: 0,
             idle_since: Timestamp::default(),
             next_event,
-            last_at: Timestamp::default(),
+            last_at,
             slots: Slots::default(),
         }
     }
@@ -159,15 +165,16 @@ impl Resident {
     /// `charge` says that it was lost, so that they count.
     pub(crate) fn resume(&mut self, charge: bool, scene: &mut Scene<'_>) {
         self.go_on(scene);
+        if self.machine.ledger().status() == Status::Stuck || self.in_flight > 0 {
+            return;
+        }
+        self.catch_up(scene);
         let under_way = |running: &Running| running.retry_at.is_none();
         let running = self.machine.ledger().running().iter();
         let open: Vec<_> = running
             .filter(|(_, running)| under_way(running))
             .map(|(seq, running)| (*seq, running.attempt, running.lost))
             .collect();
-        if self.machine.ledger().status() == Status::Stuck || self.in_flight > 0 {
-            return;
-        }
         if let Some((seq, ..)) = open.iter().find(|(.., lost)| charge && lost + 1 >= POISON) {
             let running = &self.machine.ledger().running()[seq];
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
@@ -181,6 +188,23 @@ impl Resident {
             }
         }
         self.cache(scene);
+    }
+
+    /// A retry that is due counts as made: history does not say that it was, and
+    /// its alarm is gone if so.
+    fn catch_up(&mut self, scene: &mut Scene<'_>) {
+        let ledger = self.machine.ledger_mut();
+        let is_due = |running: &Running| running.retry_at.is_some_and(|due| due <= scene.now);
+        let running = ledger.running().iter();
+        let due: Vec<_> =
+            running.filter(|(_, running)| is_due(running)).map(|(seq, _)| *seq).collect();
+        for seq in due {
+            ledger.ring(seq);
+        }
+        let Address { part, run, .. } = *self.address;
+        for (seq, due) in ledger.take_news().alarms_dropped {
+            scene.batch.alarms_dropped.push((part, run, seq, due));
+        }
     }
 
     /// Lets a new owner leave it where it is, until something wakes it.

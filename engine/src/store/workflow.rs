@@ -137,13 +137,10 @@ pub(crate) async fn hot(
     limit: i64,
 ) -> Result<(Vec<Stored>, Option<Uuid>), sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
-                w.hot, w.started_at, w.closed_at, w.labels
-         from unnest($1) as p (part), lateral (
-             select * from hansom.workflow
-             where workflow.part = p.part and hot and run > $2 order by run limit $3
-         ) w
-         order by w.run limit $3",
+        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
+                closed_at, labels
+         from hansom.workflow where hot and run > $2 and part = any ($1)
+         order by run limit $3",
     )
     .bind(parts)
     .bind(after.unwrap_or_default())
@@ -177,10 +174,12 @@ pub(crate) async fn list(
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<Summary>, sqlx::Error> {
+    // Both halves of the index are walked newest first, and merged.
     let mut query = QueryBuilder::<Postgres>::new(
-        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
-                closed_at, labels
-         from hansom.workflow where namespace = ",
+        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
+                w.hot, w.started_at, w.closed_at, w.labels
+         from unnest(array[true, false]) as h (hot), lateral (
+             select * from hansom.workflow where hot = h.hot and namespace = ",
     );
     query.push_bind(namespace.to_owned());
     if let Some(workflow_type) = &filter.workflow_type {
@@ -205,6 +204,7 @@ pub(crate) async fn list(
         query.push(" and run < ").push_bind(cursor);
     }
     query.push(" order by run desc limit ").push_bind(limit);
+    query.push(") w order by w.run desc limit ").push_bind(limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
     Ok(rows.into_iter().map(Row::summary).collect())
 }

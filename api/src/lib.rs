@@ -1,5 +1,6 @@
 //! The binary's rooms: REST, façades, CLI, configuration.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod duration;

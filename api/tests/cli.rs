@@ -40,7 +40,7 @@ fn a_typo_is_answered_with_the_nearest_word() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let commands = [
-        "dev", "serve", "migrate", "db url", "db psql", "workflow start", "workflow list",
+        "dev", "serve", "bench", "migrate", "db url", "db psql", "workflow start", "workflow list",
         "workflow show", "workflow history", "workflow signal", "workflow cancel",
         "workflow undo-plan", "wf result",
     ];

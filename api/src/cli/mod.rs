@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod database;
 mod db;
 mod dev;
@@ -37,6 +38,8 @@ enum Command {
     /// The database: its URL, or a session in it.
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Measure what this machine and this Postgres can do.
+    Bench(bench::BenchCommand),
     /// Start, look at, talk to and cancel workflows.
     #[command(subcommand, visible_alias = "wf")]
     Workflow(workflow::WorkflowCommand),
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
             Command::Dev(args) => dev::run(&args).await.map(|()| Exit::Ok),
             Command::Serve(args) => serve::run(&args).await.map(|()| Exit::Ok),
             Command::Migrate(args) => migrate::run(&args).await.map(|()| Exit::Ok),
+            Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),
             Command::Db(command) => db::run(command).await,
             Command::Workflow(command) => workflow::run(command).await,
         }

@@ -1,97 +1,16 @@
-//! The built binary against a real Postgres: migrate, serve, the workflow commands, stopping.
+//! The built binary against a real Postgres: migrate, serve, dev, the workflow commands, stopping.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod dev;
+mod server;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn empty_database() -> TestDatabase {
-    database("empty", |_| async {}).await
-}
-
-fn command(args: &[&str], url: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hansom"));
-    command.args(args).current_dir(std::env::temp_dir()).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HANSOM_DATABASE_URL", url);
-    command
-}
-
-fn run(args: &[&str], url: &str) -> Output {
-    command(args, url).output().expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("it writes text")
-}
-
-/// A server that is told to stop when the test ends.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    /// Starts it on a free port, which its log names.
-    fn start(database: &str) -> Self {
-        let args = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
-        let mut child =
-            command(&args, database).stderr(Stdio::piped()).spawn().expect("the binary runs");
-        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert!(log.read_line(&mut line).expect("it logs") > 0, "it ended before it was ready");
-            let event: Value = serde_json::from_str(&line).expect("every line is JSON");
-            if event["message"] == "server.ready" {
-                break event["address"].as_str().expect("an address").to_owned();
-            }
-        };
-        std::thread::spawn(move || log.read_to_string(&mut String::new()));
-        Self { child, url: format!("http://{address}") }
-    }
-
-    fn ask(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hansom"));
-        command.args(args).current_dir(std::env::temp_dir()).env_clear();
-        command.env("HANSOM_URL", &self.url).output().expect("the binary runs")
-    }
-
-    /// The exit code and stdout of a command.
-    fn says(&self, args: &[&str]) -> (Option<i32>, String) {
-        let output = self.ask(args);
-        (output.status.code(), text(&output.stdout))
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
-    }
-
-    fn ended(&mut self) -> Option<i32> {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().expect("it can be asked") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it does not end");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended, which is what most tests are about.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use self::server::{Server, empty_database, run, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_refuses_a_database_that_is_not_migrated_and_migrate_may_be_repeated() {

@@ -215,7 +215,11 @@ impl Ctx {
 impl State {
     /// Decodes what history holds. What does not fit stops the body where it
     /// is: it is a fault of the code, not an outcome of the saga.
-    pub(crate) fn decode<T: DeserializeOwned>(&mut self, what: &str, payload: &Payload) -> Option<T> {
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &mut self,
+        what: &str,
+        payload: &Payload,
+    ) -> Option<T> {
         payload
             .decode()
             .inspect_err(|error| {
@@ -227,7 +231,6 @@ impl State {
 
 impl Committed {
     /// Asks for a side effect that is retried until it succeeds.
-    #[expect(clippy::needless_pass_by_value, reason = "`run(Complete { .. })` reads best")]
     pub async fn run<A: Activity<Error = Never>>(&self, request: A) -> A::Output {
         match StepWithoutUndo::new(self.0.share(), &request).unlimited().await {
             Ok(output) => output,

@@ -123,12 +123,13 @@ pub enum Attempt {
 
 impl Attempt {
     /// A technical failure.
-    pub fn failed(reason: impl ToString) -> Self {
-        Self::Failed { reason: reason.to_string(), retry_after: None }
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into(), retry_after: None }
     }
 }
 
 type BoxAttempt = Pin<Box<dyn Future<Output = Attempt> + Send>>;
+type Handle = dyn Fn(&Payload, ActivityContext) -> BoxAttempt + Send + Sync;
 
 /// A handler with its types erased, and the options its activity declares.
 #[derive(Clone)]
@@ -137,7 +138,7 @@ pub struct ErasedHandler {
     pub options: ActivityOptions,
     /// [`Activity::options_as_undo`].
     pub options_as_undo: ActivityOptions,
-    handle: Arc<dyn Fn(&Payload, ActivityContext) -> BoxAttempt + Send + Sync>,
+    handle: Arc<Handle>,
 }
 
 impl ErasedHandler {

@@ -272,12 +272,7 @@ enum Wire {
     Signalled { name: String, id: String, payload: Payload },
     CancelRequested { reason: Option<String> },
     Stuck { reason: StuckReason, detail: String },
-    Run {
-        activity: String,
-        request: Payload,
-        undo: Option<Call>,
-        options: Option<ActivityOptions>,
-    },
+    Run { activity: String, request: Payload, undo: Option<Call>, options: Option<ActivityOptions> },
     StartTimer { at: Timestamp },
     CancelTimer { timer: Seq },
     Pivot {},

@@ -8,48 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    ActivityOptions, Call, Cause, Command, Direction, Event, Payload, Seq, StuckReason, Timestamp,
+    ActivityOptions, Call, Cause, Command, Direction, Event, Payload, Seq, Status, StuckReason,
+    Timestamp, UndoStatus,
 };
-
-/// Where a workflow is in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// On its way.
-    #[default]
-    Running,
-    /// Undoing what it did.
-    Compensating,
-    /// Open, and will not move without an operator.
-    Stuck,
-    /// Closed: the body returned `Ok`.
-    Completed,
-    /// Closed: the body returned `Err`, and what it did is undone.
-    Failed,
-    /// Closed: cancelled, and what it did is undone.
-    Cancelled,
-}
-
-impl Status {
-    /// Whether nothing more will happen.
-    pub fn is_closed(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-}
-
-/// Where a workflow's undos are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UndoStatus {
-    /// Nothing to undo.
-    None,
-    /// Undos are recorded that would have to run if it unwound now.
-    Owed,
-    /// All that was owed has been undone.
-    Done,
-    /// Some undos are done, and some that were tried are still owed.
-    Partial,
-}
 
 /// An activity that has not answered yet.
 #[derive(Clone, Debug)]
@@ -151,7 +112,6 @@ impl Ledger {
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
         self.events += 1;
         match event {
-            Event::Started { .. } => {}
             Event::Asked(command) => self.ask(command, at),
             Event::Done { seq, .. } => self.finish(*seq, Some(Because::Done)),
             Event::Refused { seq, .. } => self.finish(*seq, None),
@@ -175,7 +135,8 @@ impl Ledger {
             Event::Signalled { id, .. } => {
                 self.signals_seen.insert(id.clone());
             }
-            Event::CancelRequested { .. } => {}
+            // What follows from these is asked for in a command of its own.
+            Event::Started { .. } | Event::CancelRequested { .. } => {}
             Event::Stuck { reason, detail } => {
                 self.status = Status::Stuck;
                 self.progress.stuck = Some((*reason, detail.clone()));
@@ -248,7 +209,9 @@ impl Ledger {
     fn close(&mut self, status: Status) {
         self.status = status;
         let waiting: Vec<_> = self.alarms.keys().copied().collect();
-        waiting.into_iter().for_each(|seq| self.drop_alarm(seq));
+        for seq in waiting {
+            self.drop_alarm(seq);
+        }
         self.running.clear();
     }
 
@@ -271,7 +234,9 @@ impl Ledger {
     fn drop_timers(&mut self) {
         let timers: Vec<_> =
             self.alarms.keys().filter(|seq| !self.running.contains_key(seq)).copied().collect();
-        timers.into_iter().for_each(|seq| self.drop_alarm(seq));
+        for seq in timers {
+            self.drop_alarm(seq);
+        }
     }
 
     /// An alarm rang: a retry becomes due, or a timer is to fire.
@@ -293,9 +258,8 @@ impl Ledger {
         if self.status != Status::Compensating {
             return None;
         }
-        let waits = |running: &Running| {
-            running.direction == Direction::Do && running.retry_at.is_some()
-        };
+        let waits =
+            |running: &Running| running.direction == Direction::Do && running.retry_at.is_some();
         if let Some((seq, running)) = self.running.iter().find(|(_, running)| waits(running)) {
             let reason = running.last_failure.clone().unwrap_or_default();
             return Some(Event::Unknown { seq: *seq, attempts: running.attempt - 1, reason });

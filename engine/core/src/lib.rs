@@ -49,18 +49,18 @@ mod history;
 mod ledger;
 mod machine;
 mod options;
+mod status;
 mod step;
 pub mod testing;
 mod workflows;
 
 pub use context::{Committed, Ctx, Either, Elapsed, Signals};
 pub use contract::{Activity, ActivityError, Harmless, Never, Signal, Workflow};
-pub use handler::{
-    ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers,
-};
+pub use handler::{ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers};
 pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timestamp};
-pub use ledger::{Because, Ledger, News, PlannedUndo, Rang, Running, Status, UndoStatus};
+pub use ledger::{Because, Ledger, News, PlannedUndo, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use options::{ActivityOptions, RetryPolicy};
+pub use status::{Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};
 pub use workflows::Workflows;

@@ -28,7 +28,7 @@ impl Default for RetryPolicy {
         Self {
             initial_interval: Duration::from_secs(1),
             backoff_coefficient: 2.0,
-            maximum_interval: Duration::from_secs(60),
+            maximum_interval: Duration::from_mins(1),
             maximum_attempts: 10,
             total_budget: None,
         }
@@ -41,11 +41,7 @@ impl RetryPolicy {
 
     /// The policy of an undo: 30 attempts, 1 s growing to 5 min.
     pub fn undo() -> Self {
-        Self {
-            maximum_interval: Duration::from_mins(5),
-            maximum_attempts: 30,
-            ..Self::default()
-        }
+        Self { maximum_interval: Duration::from_mins(5), maximum_attempts: 30, ..Self::default() }
     }
 
     /// The same policy, but it never gives up.
@@ -82,7 +78,11 @@ impl RetryPolicy {
         let factor = self.backoff_coefficient.max(1.0).powi(exponent);
         let bound = self.initial_interval.as_secs_f64() * factor;
         let cap = self.maximum_interval.as_secs_f64();
-        if bound.is_finite() { Duration::from_secs_f64(bound.min(cap)) } else { self.maximum_interval }
+        if bound.is_finite() {
+            Duration::from_secs_f64(bound.min(cap))
+        } else {
+            self.maximum_interval
+        }
     }
 }
 

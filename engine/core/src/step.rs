@@ -115,8 +115,7 @@ impl<A: Activity> Future for Step<A> {
             None => match self.command() {
                 Ok(command) => self.ctx.issue(command),
                 Err(detail) => {
-                    self.ctx.0.borrow_mut().fault =
-                        Some((crate::StuckReason::Payload, detail));
+                    self.ctx.0.borrow_mut().fault = Some((crate::StuckReason::Payload, detail));
                     return Poll::Pending;
                 }
             },

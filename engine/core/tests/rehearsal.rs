@@ -1,4 +1,5 @@
 //! What a body may await, and what follows from how it ends.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The format on disk: every tag and field keeps its name for ever.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ fn payload() -> Payload {
 
 fn every_event() -> Vec<(Event, &'static str)> {
     let call = Call { activity: "u".to_owned(), request: payload() };
-    let retry = RetryPolicy { total_budget: Some(Duration::from_secs(9)), ..RetryPolicy::default() };
+    let retry =
+        RetryPolicy { total_budget: Some(Duration::from_secs(9)), ..RetryPolicy::default() };
     let options = Some(ActivityOptions { retry, start_to_close: Duration::from_millis(610) });
     let asked = Event::Asked;
     let text = || "x".to_owned();
@@ -34,10 +36,7 @@ fn every_event() -> Vec<(Event, &'static str)> {
             asked(Command::Unwind { cause: Cause::Failed { error: payload() } }),
             r#"{"unwind":{"cause":{"failed":{"error":7}}}}"#,
         ),
-        (
-            asked(Command::Unwind { cause: Cause::Cancelled }),
-            r#"{"unwind":{"cause":"cancelled"}}"#,
-        ),
+        (asked(Command::Unwind { cause: Cause::Cancelled }), r#"{"unwind":{"cause":"cancelled"}}"#),
         (asked(Command::Undo { of: seq }), r#"{"undo":{"of":3}}"#),
         (asked(Command::Complete { output: payload() }), r#"{"complete":{"output":7}}"#),
         (asked(Command::Close {}), r#"{"close":{}}"#),
@@ -51,10 +50,7 @@ fn every_event() -> Vec<(Event, &'static str)> {
             Event::AttemptFailed { seq, attempt: 1, reason: text(), retry_at: Timestamp(5) },
             r#"{"attempt_failed":{"seq":3,"attempt":1,"reason":"x","retry_at":5}}"#,
         ),
-        (
-            Event::AttemptLost { seq, attempt: 1 },
-            r#"{"attempt_lost":{"seq":3,"attempt":1}}"#,
-        ),
+        (Event::AttemptLost { seq, attempt: 1 }, r#"{"attempt_lost":{"seq":3,"attempt":1}}"#),
         (Event::Fired { seq }, r#"{"fired":{"seq":3}}"#),
         (
             Event::Signalled { name: text(), id: text(), payload: payload() },

@@ -145,8 +145,10 @@ impl Client {
         let lane = self.hub.lane_of(row.part);
         let message = Message { address: Arc::new(row.address()), key, name, payload };
         inbox::send(&self.pool, &message, lane.is_none()).await?;
-        // A lane that stops leaves the inbox to the next owner.
-        let _ = lane.map(|lane| lane.send(ToLane::Poke));
+        if let Some(lane) = lane {
+            // A lane that stops leaves the inbox to the next owner.
+            let _ = lane.send(ToLane::Poke);
+        }
         Ok(())
     }
 

@@ -22,7 +22,9 @@ const POLL_OWN: Duration = Duration::from_secs(5);
 pub(super) fn ledger(rows: &[(Timestamp, Vec<Event>)]) -> Ledger {
     let mut ledger = Ledger::default();
     for (at, events) in rows {
-        events.iter().for_each(|event| ledger.apply(event, *at));
+        for event in events {
+            ledger.apply(event, *at);
+        }
     }
     ledger
 }

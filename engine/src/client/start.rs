@@ -156,9 +156,7 @@ impl Client {
             }
             let reuse = match (row.cached().status, request.id_reuse) {
                 (status, IdReuse::Allow) => status.is_closed(),
-                (status, IdReuse::AllowFailed) => {
-                    status.is_closed() && status != Status::Completed
-                }
+                (status, IdReuse::AllowFailed) => status.is_closed() && status != Status::Completed,
                 (_, IdReuse::Reject) => false,
             };
             if !reuse {

@@ -11,7 +11,8 @@
 //!   history by more than what is forgotten with it.
 //! * *A load races with what happens meanwhile.* One load is under way at a
 //!   time. Its rows are older than a run that is in memory, which therefore
-//!   wins, and than a run that left memory meanwhile, which is in `gone`.
+//!   wins, and than a run that left memory meanwhile, which is in `gone`; and
+//!   nothing counts that it brings of a partition that changed hands meanwhile.
 //! * *A message is polled twice before its consumption is committed.* It is in
 //!   `consuming` until then; after that, history knows the ids of its signals.
 //! * *An outcome comes late*, from an attempt that another has followed: its
@@ -33,7 +34,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 pub(crate) use batch::{
-    After, AlarmRow, Batch, Cached, Dispatch, StartAnswer, StartReply, started,
+    After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, StartReply, started,
 };
 use resident::{Resident, Scene};
 use runs::{Runs, Wake};
@@ -42,7 +43,7 @@ use crate::Registry;
 use crate::address::{Address, Part};
 
 /// Alarms nearer than this are held in memory.
-pub(crate) const HORIZON: Duration = Duration::from_secs(60);
+pub(crate) const HORIZON: Duration = Duration::from_mins(1);
 
 /// A start, on its way to the owner.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ pub(crate) struct Answer {
     pub(crate) run: Uuid,
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
-    pub(crate) answer: Attempt,
+    pub(crate) ended: Attempt,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +129,7 @@ impl Owner {
 
     /// A partition is this owner's now. Not `clean`: its last owner was lost.
     pub(crate) fn gain(&mut self, part: Part, clean: bool) {
+        self.runs.moved(&[part]);
         self.parts.insert(part, Holding { clean, leaving: false });
     }
 
@@ -163,7 +165,7 @@ impl Owner {
     pub(crate) fn forget(&mut self, parts: &[Part]) {
         let parts: HashSet<_> = parts.iter().copied().collect();
         self.parts.retain(|part, _| !parts.contains(part));
-        self.runs.retain(|address| !parts.contains(&address.part));
+        self.runs.forget(&parts);
         self.alarms.near.retain(|_, address| !parts.contains(&address.part));
         self.consuming.retain(|(part, ..)| !parts.contains(part));
     }
@@ -193,7 +195,7 @@ impl Owner {
         let batch = &mut self.commits.gathering;
         batch.after.replies.push((address.run, reply));
         let address_of_row = Arc::clone(&address);
-        batch.starts.push(batch::NewRow {
+        batch.starts.push(NewRow {
             address: address_of_row,
             workflow_type,
             started_at: now,
@@ -205,8 +207,8 @@ impl Owner {
 
     /// An attempt was answered.
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
-        let Answer { run, seq, attempt, answer } = answer;
-        self.with(run, now, |run, scene| run.answer(seq, attempt, answer, scene));
+        let Answer { run, seq, attempt, ended } = answer;
+        self.with(run, now, |run, scene| run.answer(seq, attempt, ended, scene));
     }
 
     /// A message was found in the inbox.
@@ -267,8 +269,8 @@ impl Owner {
             self.load(stored, now);
         }
         for address in asked {
-            for wake in self.runs.give_up(address.run) {
-                wake.to_nobody(address, &mut self.commits.gathering);
+            for wake in self.runs.give_up(address) {
+                wake.happen_to_nobody(address, &mut self.commits.gathering);
             }
         }
         self.runs.loading_is_over();
@@ -277,6 +279,9 @@ impl Owner {
     fn load(&mut self, stored: Stored, now: Timestamp) {
         let Stored { address, workflow_type, cached, history } = stored;
         let Some(holding) = self.parts.get(&address.part).copied() else { return };
+        if self.runs.has_moved(address.part) {
+            return;
+        }
         let Some(wakes) = self.runs.expects(address.run) else { return };
         let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
         let machine = Machine::replay(self.registry.workflow(&workflow_type), history);
@@ -306,7 +311,7 @@ impl Owner {
             let Some(run) = self.runs.next_idle(now) else { return };
             let hot = self.runs.get_mut(run).is_some_and(|run| run.cached.hot);
             if hot {
-                self.with(run, now, |run, scene| run.park(scene));
+                self.with(run, now, Resident::park);
             } else {
                 self.runs.drop_idle(run, done, now);
             }
@@ -321,8 +326,7 @@ impl Owner {
         let next = Batch::following(self.commits.gathering.number);
         let mut batch = std::mem::replace(&mut self.commits.gathering, next);
         let set = batch.alarms_set.iter();
-        batch.after.alarms =
-            set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
+        batch.after.alarms = set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
         self.commits.in_flight = Some(std::mem::take(&mut batch.after));
         Some(batch)
     }

@@ -78,6 +78,13 @@ impl Resident {
         self.machine.ledger().status().is_closed()
     }
 
+    /// Whether it waits for an attempt: under way, or left to the next owner.
+    pub(crate) fn is_busy(&self) -> bool {
+        let ledger = self.machine.ledger();
+        let under_way = |running: &Running| running.retry_at.is_none();
+        ledger.status() != Status::Stuck && ledger.running().values().any(under_way)
+    }
+
     /// Something happened: written down with all that follows from it.
     pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
         let at = self.write(&event, scene);
@@ -111,10 +118,10 @@ impl Resident {
             Attempt::Refused(error) if self.may_refuse(seq) => Event::Refused { seq, error },
             Attempt::Refused(error) => {
                 let reason = format!("refused, where that cannot be: {}", error.get());
-                self.after_failure(seq, reason, None, scene)
+                self.after_failure(seq, &reason, None, scene)
             }
             Attempt::Failed { reason, retry_after } => {
-                self.after_failure(seq, reason, retry_after, scene)
+                self.after_failure(seq, &reason, retry_after, scene)
             }
         };
         self.tell(event, scene);
@@ -129,13 +136,13 @@ impl Resident {
     fn after_failure(
         &self,
         seq: Seq,
-        reason: String,
+        reason: &str,
         retry_after: Option<std::time::Duration>,
         scene: &Scene<'_>,
     ) -> Event {
         let ledger = self.machine.ledger();
         let running = &ledger.running()[&seq];
-        let reason = storable(&reason);
+        let reason = storable(reason);
         let attempts = running.attempt;
         // While unwinding an action is not tried again: its undo voids it.
         let given_up =
@@ -287,7 +294,7 @@ impl Resident {
                 Status::Running => UndoStatus::None,
                 _ => self.machine.ledger().undo_status(),
             },
-            hot: !idle && (self.cached.hot || self.in_flight > 0),
+            hot: self.is_busy() || (self.cached.hot && !idle),
             closed_at: status
                 .is_closed()
                 .then(|| self.cached.closed_at.unwrap_or_else(|| self.at(scene))),
@@ -307,12 +314,11 @@ impl Resident {
         self.open_slots(scene.batch);
         self.cached = cached;
         let updates = &mut scene.batch.updates;
-        match self.slots.update {
-            Some(slot) => updates[slot].cached = cached,
-            None => {
-                self.slots.update = Some(updates.len());
-                updates.push(UpdateRow { address: Arc::clone(&self.address), cached });
-            }
+        if let Some(slot) = self.slots.update {
+            updates[slot].cached = cached;
+        } else {
+            self.slots.update = Some(updates.len());
+            updates.push(UpdateRow { address: Arc::clone(&self.address), cached });
         }
     }
 }

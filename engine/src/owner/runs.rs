@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::resident::{Resident, Scene};
 use super::{Batch, Message};
-use crate::address::Address;
+use crate::address::{Address, Part};
 
 /// A run to which nothing happened for this long leaves memory …
 const IDLE: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ pub(crate) struct Runs {
     loading: bool,
     /// Left memory since the load under way began, which is therefore older.
     gone: HashSet<Uuid>,
+    /// Left or gained since then: another may have written there meanwhile.
+    moved: HashSet<Part>,
 }
 
 /// A run in memory, or on its way there.
@@ -59,11 +61,13 @@ impl Runs {
         }
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Address) -> bool) {
-        self.wanted.retain(|address| keep(address));
+    /// Drops all runs of these partitions.
+    pub(crate) fn forget(&mut self, parts: &HashSet<Part>) {
+        self.moved(parts);
+        self.wanted.retain(|address| !parts.contains(&address.part));
         self.entries.retain(|_, entry| match entry {
-            Entry::Live(resident) => keep(&resident.address),
-            Entry::Loading(address, _) => keep(address),
+            Entry::Live(resident) => !parts.contains(&resident.address.part),
+            Entry::Loading(address, _) => !parts.contains(&address.part),
         });
     }
 
@@ -123,6 +127,19 @@ impl Runs {
     pub(crate) fn loading_is_over(&mut self) {
         self.loading = false;
         self.gone.clear();
+        self.moved.clear();
+    }
+
+    /// These partitions changed hands.
+    pub(crate) fn moved<'a>(&mut self, parts: impl IntoIterator<Item = &'a Part>) {
+        if self.loading {
+            self.moved.extend(parts);
+        }
+    }
+
+    /// Whether what the load under way brings of this partition may be out of date.
+    pub(crate) fn has_moved(&self, part: Part) -> bool {
+        self.moved.contains(&part)
     }
 
     /// What waits for a run that a load has brought; `None` when memory knows better.
@@ -140,7 +157,11 @@ impl Runs {
     }
 
     /// What waits for a run that was asked for and does not exist.
-    pub(crate) fn give_up(&mut self, run: Uuid) -> Vec<Wake> {
+    pub(crate) fn give_up(&mut self, address: &Address) -> Vec<Wake> {
+        let run = address.run;
+        if self.has_moved(address.part) {
+            return Vec::new();
+        }
         match self.entries.remove(&run) {
             Some(Entry::Loading(_, wakes)) => wakes,
             Some(live) => {
@@ -161,7 +182,8 @@ impl Runs {
         while let Some((since, run)) = self.idle.front().copied() {
             let still = match self.entries.get(&run) {
                 Some(Entry::Live(resident)) => {
-                    resident.idle_since == since && resident.in_flight == 0
+                    let idle = resident.in_flight == 0 && !resident.is_busy();
+                    idle && resident.idle_since == since
                 }
                 _ => false,
             };
@@ -209,7 +231,7 @@ impl Wake {
     }
 
     /// The run does not exist.
-    pub(crate) fn to_nobody(self, address: &Address, batch: &mut Batch) {
+    pub(crate) fn happen_to_nobody(self, address: &Address, batch: &mut Batch) {
         match self {
             Self::Alarm(seq, due) => {
                 batch.alarms_dropped.push((address.part, address.run, seq, due));

@@ -1,11 +1,15 @@
 //! One commit of one lane: one round trip, whatever it carries.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use hansom_core::{Status, Timestamp, UndoStatus};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{status_code, to_time, undo_code};
-use crate::owner::Batch;
+use crate::address::Address;
+use crate::owner::{Batch, Cached, NewRow};
 
 /// A lane of a worker, as its fence knows it.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +36,81 @@ pub(crate) enum CommitError {
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     number: i64,
-    w: (Vec<i32>, Vec<String>, Vec<String>, Vec<i32>, Vec<Uuid>),
-    w_rest: (Vec<String>, Vec<bool>, Vec<DateTime<Utc>>, Vec<Option<String>>),
-    h: (Vec<i32>, Vec<Uuid>, Vec<i32>, Vec<DateTime<Utc>>, Vec<String>),
-    u: (Vec<i32>, Vec<String>, Vec<String>, Vec<i32>, Vec<Uuid>),
-    u_rest: (Vec<i16>, Vec<i16>, Vec<bool>, Vec<Option<DateTime<Utc>>>),
-    s: (Vec<i32>, Vec<DateTime<Utc>>, Vec<Uuid>, Vec<i32>),
-    s_rest: (Vec<String>, Vec<String>, Vec<i32>),
-    d: (Vec<i32>, Vec<DateTime<Utc>>, Vec<Uuid>, Vec<i32>),
-    i: (Vec<i32>, Vec<Uuid>, Vec<String>),
+    started: Started,
+    history: History,
+    updated: Updated,
+    alarms_set: AlarmsSet,
+    alarms_dropped: AlarmsDropped,
+    consumed: Consumed,
+}
+
+/// What every table calls a run by.
+#[derive(Debug, Default)]
+struct Keys {
+    part: Vec<i32>,
+    namespace: Vec<String>,
+    workflow_id: Vec<String>,
+    run_no: Vec<i32>,
+    run: Vec<Uuid>,
+}
+
+#[derive(Debug, Default)]
+struct Started {
+    keys: Keys,
+    workflow_type: Vec<String>,
+    hot: Vec<bool>,
+    at: Vec<DateTime<Utc>>,
+    labels: Vec<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    part: Vec<i32>,
+    run: Vec<Uuid>,
+    event: Vec<i32>,
+    at: Vec<DateTime<Utc>>,
+    events: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Updated {
+    keys: Keys,
+    status: Vec<i16>,
+    undo: Vec<i16>,
+    hot: Vec<bool>,
+    closed_at: Vec<Option<DateTime<Utc>>>,
+}
+
+#[derive(Debug, Default)]
+struct AlarmsSet {
+    keys: Keys,
+    due: Vec<DateTime<Utc>>,
+    seq: Vec<i32>,
+}
+
+#[derive(Debug, Default)]
+struct AlarmsDropped {
+    part: Vec<i32>,
+    due: Vec<DateTime<Utc>>,
+    run: Vec<Uuid>,
+    seq: Vec<i32>,
+}
+
+#[derive(Debug, Default)]
+struct Consumed {
+    part: Vec<i32>,
+    run: Vec<Uuid>,
+    message: Vec<String>,
+}
+
+impl Keys {
+    fn push(&mut self, address: &Address) {
+        self.part.push(address.part);
+        self.namespace.push(address.namespace.to_string());
+        self.workflow_id.push(address.workflow_id.to_string());
+        self.run_no.push(address.run_no);
+        self.run.push(address.run);
+    }
 }
 
 fn int(number: u32) -> i32 {
@@ -51,55 +121,62 @@ impl From<Batch> for Columns {
     fn from(batch: Batch) -> Self {
         let mut columns = Self { number: batch.number, ..Self::default() };
         for row in batch.starts {
-            columns.w.0.push(row.address.part);
-            columns.w.1.push(row.address.namespace.to_string());
-            columns.w.2.push(row.address.workflow_id.to_string());
-            columns.w.3.push(row.address.run_no);
-            columns.w.4.push(row.address.run);
-            columns.w_rest.0.push(row.workflow_type);
-            columns.w_rest.1.push(true);
-            columns.w_rest.2.push(to_time(row.started_at));
-            columns.w_rest.3.push(row.labels);
+            columns.started.push(row);
         }
         for row in batch.history {
-            columns.h.0.push(row.part);
-            columns.h.1.push(row.run);
-            columns.h.2.push(int(row.event));
-            columns.h.3.push(to_time(row.at));
-            columns.h.4.push(row.into_json());
+            let history = &mut columns.history;
+            history.push((row.part, row.run), int(row.event), to_time(row.at), row.into_json());
         }
         for row in batch.updates {
-            columns.u.0.push(row.address.part);
-            columns.u.1.push(row.address.namespace.to_string());
-            columns.u.2.push(row.address.workflow_id.to_string());
-            columns.u.3.push(row.address.run_no);
-            columns.u.4.push(row.address.run);
-            columns.u_rest.0.push(status_code(row.cached.status));
-            columns.u_rest.1.push(undo_code(row.cached.undo));
-            columns.u_rest.2.push(row.cached.hot);
-            columns.u_rest.3.push(row.cached.closed_at.map(to_time));
+            columns.updated.push(&row.address, row.cached);
         }
         for row in batch.alarms_set {
-            columns.s.0.push(row.address.part);
-            columns.s.1.push(to_time(row.due));
-            columns.s.2.push(row.address.run);
-            columns.s.3.push(int(row.seq.0));
-            columns.s_rest.0.push(row.address.namespace.to_string());
-            columns.s_rest.1.push(row.address.workflow_id.to_string());
-            columns.s_rest.2.push(row.address.run_no);
+            columns.alarms_set.keys.push(&row.address);
+            columns.alarms_set.due.push(to_time(row.due));
+            columns.alarms_set.seq.push(int(row.seq.0));
         }
         for (part, run, seq, due) in batch.alarms_dropped {
-            columns.d.0.push(part);
-            columns.d.1.push(to_time(due));
-            columns.d.2.push(run);
-            columns.d.3.push(int(seq.0));
+            columns.alarms_dropped.part.push(part);
+            columns.alarms_dropped.due.push(to_time(due));
+            columns.alarms_dropped.run.push(run);
+            columns.alarms_dropped.seq.push(int(seq.0));
         }
         for (part, run, message) in batch.consumed {
-            columns.i.0.push(part);
-            columns.i.1.push(run);
-            columns.i.2.push(message);
+            columns.consumed.part.push(part);
+            columns.consumed.run.push(run);
+            columns.consumed.message.push(message);
         }
         columns
+    }
+}
+
+impl Started {
+    fn push(&mut self, row: NewRow) {
+        self.keys.push(&row.address);
+        self.workflow_type.push(row.workflow_type);
+        self.hot.push(true);
+        self.at.push(to_time(row.started_at));
+        self.labels.push(row.labels);
+    }
+}
+
+impl History {
+    fn push(&mut self, (part, run): (i32, Uuid), event: i32, at: DateTime<Utc>, events: String) {
+        self.part.push(part);
+        self.run.push(run);
+        self.event.push(event);
+        self.at.push(at);
+        self.events.push(events);
+    }
+}
+
+impl Updated {
+    fn push(&mut self, address: &Address, cached: Cached) {
+        self.keys.push(address);
+        self.status.push(status_code(cached.status));
+        self.undo.push(undo_code(cached.undo));
+        self.hot.push(cached.hot);
+        self.closed_at.push(cached.closed_at.map(to_time));
     }
 }
 
@@ -107,39 +184,28 @@ impl Columns {
     /// The rows of one of the four commits of many short sagas, for measuring.
     pub(crate) fn of_ceiling(
         number: i64,
-        step: usize,
-        runs: &[Uuid],
+        step: i32,
+        runs: &[Arc<Address>],
         events: &str,
-        at: DateTime<Utc>,
+        at: Timestamp,
     ) -> Self {
         let mut columns = Self { number, ..Self::default() };
-        for run in runs {
-            let part = i32::from(run.as_bytes()[15]);
-            columns.h.0.push(part);
-            columns.h.1.push(*run);
-            columns.h.2.push(i32::try_from(step).unwrap_or_default() * 2);
-            columns.h.3.push(at);
-            columns.h.4.push(events.to_owned());
-            let keys = match step {
-                0 => &mut columns.w,
-                3 => &mut columns.u,
-                _ => continue,
-            };
-            keys.0.push(part);
-            keys.1.push("default".to_owned());
-            keys.2.push(run.simple().to_string());
-            keys.3.push(1);
-            keys.4.push(*run);
-            if step == 0 {
-                columns.w_rest.0.push("bench".to_owned());
-                columns.w_rest.1.push(true);
-                columns.w_rest.2.push(at);
-                columns.w_rest.3.push(None);
-            } else {
-                columns.u_rest.0.push(status_code(hansom_core::Status::Completed));
-                columns.u_rest.1.push(0);
-                columns.u_rest.2.push(false);
-                columns.u_rest.3.push(Some(at));
+        for address in runs {
+            let key = (address.part, address.run);
+            columns.history.push(key, step * 2, to_time(at), events.to_owned());
+            match step {
+                0 => columns.started.push(NewRow {
+                    address: Arc::clone(address),
+                    workflow_type: "bench".to_owned(),
+                    started_at: at,
+                    labels: None,
+                }),
+                3 => {
+                    let (status, undo) = (Status::Completed, UndoStatus::None);
+                    let cached = Cached { status, undo, hot: false, closed_at: Some(at) };
+                    columns.updated.push(address, cached);
+                }
+                _ => {}
             }
         }
         columns
@@ -154,7 +220,8 @@ pub(crate) async fn commit(
     lane: Lane,
     columns: &Columns,
 ) -> Result<Vec<Uuid>, CommitError> {
-    let Columns { number, w, w_rest, h, u, u_rest, s, s_rest, d, i } = columns;
+    let Columns { number, started, history, updated, alarms_set, alarms_dropped, consumed } =
+        columns;
     let lost: Option<Vec<Uuid>> = sqlx::query_scalar(
         "select hansom.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
              $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32,
@@ -163,43 +230,43 @@ pub(crate) async fn commit(
     .bind(lane.worker)
     .bind(lane.lane)
     .bind(number)
-    .bind(&w.0)
-    .bind(&w.1)
-    .bind(&w.2)
-    .bind(&w.3)
-    .bind(&w.4)
-    .bind(&w_rest.0)
-    .bind(&w_rest.1)
-    .bind(&w_rest.2)
-    .bind(&w_rest.3)
-    .bind(&h.0)
-    .bind(&h.1)
-    .bind(&h.2)
-    .bind(&h.3)
-    .bind(&h.4)
-    .bind(&u.0)
-    .bind(&u.1)
-    .bind(&u.2)
-    .bind(&u.3)
-    .bind(&u.4)
-    .bind(&u_rest.0)
-    .bind(&u_rest.1)
-    .bind(&u_rest.2)
-    .bind(&u_rest.3)
-    .bind(&s.0)
-    .bind(&s.1)
-    .bind(&s.2)
-    .bind(&s.3)
-    .bind(&s_rest.0)
-    .bind(&s_rest.1)
-    .bind(&s_rest.2)
-    .bind(&d.0)
-    .bind(&d.1)
-    .bind(&d.2)
-    .bind(&d.3)
-    .bind(&i.0)
-    .bind(&i.1)
-    .bind(&i.2)
+    .bind(&started.keys.part)
+    .bind(&started.keys.namespace)
+    .bind(&started.keys.workflow_id)
+    .bind(&started.keys.run_no)
+    .bind(&started.keys.run)
+    .bind(&started.workflow_type)
+    .bind(&started.hot)
+    .bind(&started.at)
+    .bind(&started.labels)
+    .bind(&history.part)
+    .bind(&history.run)
+    .bind(&history.event)
+    .bind(&history.at)
+    .bind(&history.events)
+    .bind(&updated.keys.part)
+    .bind(&updated.keys.namespace)
+    .bind(&updated.keys.workflow_id)
+    .bind(&updated.keys.run_no)
+    .bind(&updated.keys.run)
+    .bind(&updated.status)
+    .bind(&updated.undo)
+    .bind(&updated.hot)
+    .bind(&updated.closed_at)
+    .bind(&alarms_set.keys.part)
+    .bind(&alarms_set.due)
+    .bind(&alarms_set.keys.run)
+    .bind(&alarms_set.seq)
+    .bind(&alarms_set.keys.namespace)
+    .bind(&alarms_set.keys.workflow_id)
+    .bind(&alarms_set.keys.run_no)
+    .bind(&alarms_dropped.part)
+    .bind(&alarms_dropped.due)
+    .bind(&alarms_dropped.run)
+    .bind(&alarms_dropped.seq)
+    .bind(&consumed.part)
+    .bind(&consumed.run)
+    .bind(&consumed.message)
     .fetch_one(connection)
     .await
     .map_err(classify)?;

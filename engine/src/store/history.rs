@@ -52,9 +52,9 @@ pub(crate) async fn page(
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    let page = rows.iter().map(|(event, at, events)| {
-        decode(*at, events).map(|(at, events)| (*event, at, events))
-    });
+    let page = rows
+        .iter()
+        .map(|(event, at, events)| decode(*at, events).map(|(at, events)| (*event, at, events)));
     page.collect()
 }
 

@@ -1,13 +1,14 @@
 //! What a benchmark asks the database, and the ceiling it compares itself with.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::commit::{Columns, CommitError, Lane, commit};
 use super::{connection, worker};
+use crate::address::{Address, NAMESPACE};
 
 /// Counters of the database the pool is connected to.
 #[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
@@ -77,6 +78,17 @@ pub async fn ceiling(
     Ok(rate)
 }
 
+fn address() -> Arc<Address> {
+    let run = Uuid::now_v7();
+    Arc::new(Address {
+        part: i32::from(run.as_bytes()[15]),
+        run,
+        namespace: NAMESPACE.into(),
+        workflow_id: format!("ceiling-{}", run.as_u128() % 1_000_000_000).into(),
+        run_no: 1,
+    })
+}
+
 async fn write(
     pool: &PgPool,
     lane: Lane,
@@ -85,12 +97,13 @@ async fn write(
     end: Instant,
 ) -> Result<u32, sqlx::Error> {
     let mut connection = connection(pool).await?;
+    let now = worker::time(pool).await?;
     let (mut sagas, mut number) = (0, 0);
     while Instant::now() < end {
-        let runs: Vec<_> = (0..batch).map(|_| Uuid::now_v7()).collect();
-        for (step, events) in events.iter().enumerate() {
+        let runs: Vec<_> = (0..batch).map(|_| address()).collect();
+        for (step, events) in (0..).zip(events) {
             number += 1;
-            let columns = Columns::of_ceiling(number, step, &runs, events, Utc::now());
+            let columns = Columns::of_ceiling(number, step, &runs, events, now);
             commit(&mut connection, lane, &columns).await.map_err(|error| match error {
                 CommitError::Unknown(error) | CommitError::Refused(error) => error,
                 CommitError::Fenced => sqlx::Error::WorkerCrashed,

@@ -110,7 +110,8 @@ pub(crate) async fn load(
     addresses: &[Arc<Address>],
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let parts: Vec<_> = addresses.iter().map(|address| address.part).collect();
-    let namespaces: Vec<_> = addresses.iter().map(|address| address.namespace.to_string()).collect();
+    let namespaces: Vec<_> =
+        addresses.iter().map(|address| address.namespace.to_string()).collect();
     let ids: Vec<_> = addresses.iter().map(|address| address.workflow_id.to_string()).collect();
     let numbers: Vec<_> = addresses.iter().map(|address| address.run_no).collect();
     let rows: Vec<Row> = sqlx::query_as(

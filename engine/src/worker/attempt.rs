@@ -25,16 +25,16 @@ pub(crate) async fn make(registry: Arc<Registry>, dispatch: Dispatch) -> Answer 
             None => Attempt::failed(format!("no handler for {}", call.activity)),
         }
     });
-    let answer = match tokio::time::timeout(limit, handled.catch_unwind()).await {
+    let ended = match tokio::time::timeout(limit, handled.catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Attempt::failed("the handler panicked"),
         Err(_) => Attempt::failed(format!("no answer within {limit:?}")),
     };
-    if let Attempt::Failed { reason, .. } = &answer {
+    if let Attempt::Failed { reason, .. } = &ended {
         tracing::warn!(
             workflow_id = %address.workflow_id, run = %address.run, part = address.part,
             activity = %call.activity, attempt, reason, "attempt_failed"
         );
     }
-    Answer { run: address.run, seq, attempt, answer }
+    Answer { run: address.run, seq, attempt, ended }
 }

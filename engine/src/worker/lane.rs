@@ -234,9 +234,8 @@ impl Lane {
             }
         }
         let (settled, done) = (self.owner.is_settled(), self.commits.done);
-        let flushed = |release: &mut Release| {
-            release.flushing.is_some_and(|batch| settled || done >= batch)
-        };
+        let flushed =
+            |release: &mut Release| release.flushing.is_some_and(|batch| settled || done >= batch);
         for release in self.releases.extract_if(.., flushed) {
             // The membership may have been dropped.
             let _ = release.done.send(());

@@ -34,8 +34,10 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
         let payload = listener.try_recv().await?.map(|hint| hint.payload().to_owned());
         match payload.as_deref().map(str::parse) {
             Some(Ok(part)) => {
-                // A lane that has stopped needs no hints.
-                let _ = hub.lane_of(part).map(|lane| lane.send(ToLane::Poke));
+                if let Some(lane) = hub.lane_of(part) {
+                    // A lane that has stopped needs no hints.
+                    let _ = lane.send(ToLane::Poke);
+                }
             }
             Some(Err(_)) => partitions.notify_one(),
             None => {

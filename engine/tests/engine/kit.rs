@@ -135,9 +135,10 @@ impl Signal for Arrive {
 
 impl Handler<Charge> for World {
     async fn handle(&self, _: Charge, cx: ActivityContext) -> Result<String, Failure<No>> {
-        match self.act("charge", &cx).await? {
-            true => Ok("paid".to_owned()),
-            false => Err(Failure::Refused(No)),
+        if self.act("charge", &cx).await? {
+            Ok("paid".to_owned())
+        } else {
+            Err(Failure::Refused(No))
         }
     }
 }

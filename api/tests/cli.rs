@@ -40,9 +40,20 @@ fn a_typo_is_answered_with_the_nearest_word() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let commands = [
-        "dev", "serve", "bench", "migrate", "db url", "db psql", "workflow start", "workflow list",
-        "workflow show", "workflow history", "workflow signal", "workflow cancel",
-        "workflow undo-plan", "wf result",
+        "dev",
+        "serve",
+        "bench",
+        "migrate",
+        "db url",
+        "db psql",
+        "workflow start",
+        "workflow list",
+        "workflow show",
+        "workflow history",
+        "workflow signal",
+        "workflow cancel",
+        "workflow undo-plan",
+        "wf result",
     ];
     for command in commands {
         let mut args: Vec<_> = command.split(' ').collect();
@@ -57,7 +68,12 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn a_setting_that_is_wrong_is_named_with_its_source() {
-    refused(&["dev"], &[("HANSOM_LISTN", "x")], 2, &["HANSOM_LISTN", "did you mean HANSOM_LISTEN?"]);
+    refused(
+        &["dev"],
+        &[("HANSOM_LISTN", "x")],
+        2,
+        &["HANSOM_LISTN", "did you mean HANSOM_LISTEN?"],
+    );
     refused(&["dev"], &[("HANSOM_LEASE", "5")], 2, &["HANSOM_LEASE", "unit"]);
     refused(&["dev", "--lease", "10ms"], &[], 2, &["--lease", "1s"]);
     refused(&["serve", "--partitions", "0"], &[], 2, &["--partitions", "1 to 4096"]);
@@ -68,7 +84,12 @@ fn a_setting_that_is_wrong_is_named_with_its_source() {
 
 #[test]
 fn without_authentication_only_this_machine_is_served() {
-    refused(&["dev", "--listen", "0.0.0.0:0"], &[], 2, &["0.0.0.0:0", "no authentication", "127.0.0.1"]);
+    refused(
+        &["dev", "--listen", "0.0.0.0:0"],
+        &[],
+        2,
+        &["0.0.0.0:0", "no authentication", "127.0.0.1"],
+    );
     refused(&["dev", "--listen", "[::]:0"], &[], 2, &["no authentication"]);
 }
 
@@ -81,7 +102,9 @@ fn a_port_that_is_taken_is_said_in_one_line() {
 
 #[test]
 fn a_database_url_that_is_none_is_refused_without_its_password() {
-    for url in ["mysql://me:s3cret@localhost/x", "me:s3cret@localhost/x", "postgres://me:s3cret@h:x/d"] {
+    for url in
+        ["mysql://me:s3cret@localhost/x", "me:s3cret@localhost/x", "postgres://me:s3cret@h:x/d"]
+    {
         let environment = [("HANSOM_DATABASE_URL", url)];
         refused(&["migrate"], &environment, 2, &["HANSOM_DATABASE_URL"]);
     }
@@ -97,7 +120,8 @@ fn a_database_that_cannot_be_reached_is_said_in_one_line() {
     drop(closed);
     let url = format!("postgres://me:s3cret@127.0.0.1:{port}/x");
     for command in ["migrate", "serve"] {
-        let args: &[&str] = if command == "serve" { &["serve", "--listen", "127.0.0.1:0"] } else { &["migrate"] };
+        let args: &[&str] =
+            if command == "serve" { &["serve", "--listen", "127.0.0.1:0"] } else { &["migrate"] };
         let environment = [("HANSOM_DATABASE_URL", url.as_str())];
         refused(args, &environment, 7, &["me:***@127.0.0.1", "cause:", "hint:"]);
         assert!(!stderr(&hansom(args, &environment)).contains("s3cret"));
@@ -118,7 +142,12 @@ fn without_a_server_a_workflow_command_says_how_to_start_one() {
 
 #[test]
 fn input_that_is_no_json_is_refused_before_it_is_sent() {
-    refused(&["wf", "start", "trip", "a", "--input", "{"], &[], 2, &["--input is not JSON", "hint:"]);
+    refused(
+        &["wf", "start", "trip", "a", "--input", "{"],
+        &[],
+        2,
+        &["--input is not JSON", "hint:"],
+    );
     refused(&["wf", "start", "trip", "a", "--input", "@/nonexistent"], &[], 2, &["/nonexistent"]);
     refused(&["wf", "start", "trip", "a", "--input", "@/tmp"], &[], 2, &["/tmp"]);
     refused(&["wf", "start", "trip", "a", "--input", "@/dev/zero"], &[], 2, &["more than"]);

@@ -58,7 +58,7 @@ fn unopened(exit: Exit, url: &str) -> CliError {
 
 /// Why a database does not open, told apart by what to do about it.
 pub(crate) fn refused(url: &str, error: &sqlx::Error) -> CliError {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let words =
         error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
     match (error, code.as_deref()) {
@@ -114,7 +114,7 @@ async fn missing_from(
 }
 
 fn is_missing_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("42P01")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42P01")
 }
 
 impl From<EngineError> for CliError {

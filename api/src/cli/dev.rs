@@ -27,16 +27,17 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
     logging::init(&config.log);
     let listener = bind(config.server.listen).await?;
     let mut stop = StopSignals::listen()?;
-    let (cluster, url) = match &config.database.url {
-        Some(url) => (None, url.clone()),
-        None => {
-            let cluster = tokio::select! {
-                cluster = start_cluster(&config) => cluster?,
-                () = stop.received() => return Ok(()),
-            };
-            let url = cluster.url(DATABASE);
-            (Some(cluster), url)
+    let cluster = if config.database.url.is_some() {
+        None
+    } else {
+        tokio::select! {
+            cluster = start_cluster(&config) => Some(cluster?),
+            () = stop.received() => return Ok(()),
         }
+    };
+    let url = match (&cluster, &config.database.url) {
+        (Some(cluster), _) => cluster.url(DATABASE),
+        (None, url) => url.clone().unwrap_or_default(),
     };
     let ran = async {
         let pool = database::open(&url).await?;

@@ -43,38 +43,38 @@ impl From<Exit> for ExitCode {
 #[error("{what}")]
 pub struct CliError {
     exit: Exit,
-    what: String,
-    cause: Option<String>,
-    hint: Option<String>,
-    request_id: Option<String>,
+    what: Box<str>,
+    cause: Option<Box<str>>,
+    hint: Option<Box<str>>,
+    request_id: Option<Box<str>>,
     /// The server's own words, printed instead of ours where JSON is asked for.
-    problem: Option<Vec<u8>>,
+    problem: Option<Box<[u8]>>,
 }
 
 impl CliError {
     /// What went wrong, in one line.
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, what: impl Into<Box<str>>) -> Self {
         let what = what.into();
         Self { exit, what, cause: None, hint: None, request_id: None, problem: None }
     }
 
     /// Why, as far as it is known.
     #[must_use]
-    pub fn cause(mut self, cause: impl Into<String>) -> Self {
+    pub fn cause(mut self, cause: impl Into<Box<str>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
     /// What to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The server's name for the request.
     #[must_use]
-    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+    pub fn request_id(mut self, id: impl Into<Box<str>>) -> Self {
         self.request_id = Some(id.into());
         self
     }
@@ -82,7 +82,7 @@ impl CliError {
     /// The problem+json to print instead.
     #[must_use]
     pub fn problem(mut self, problem: Vec<u8>) -> Self {
-        self.problem = Some(problem);
+        self.problem = Some(problem.into());
         self
     }
 
@@ -111,7 +111,7 @@ impl CliError {
             ("hint", self.hint.as_ref()),
             ("request-id", self.request_id.as_ref()),
         ];
-        lines.into_iter().filter_map(|(label, text)| Some((label, text?.as_str()))).collect()
+        lines.into_iter().filter_map(|(label, text)| Some((label, &**text?))).collect()
     }
 }
 

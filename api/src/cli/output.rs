@@ -74,14 +74,15 @@ pub(crate) fn plain(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().fold(String::with_capacity(text.len()), |mut plain, c| {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
         if steers(c) {
-            plain.extend(c.escape_default())
+            plain.extend(c.escape_default());
         } else {
-            plain.push(c)
+            plain.push(c);
         }
-        plain
-    })
+    }
+    plain
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Settings as flags. All are plain text: they are read where the other sources are.
+#![expect(clippy::doc_markdown, reason = "these comments are the help, which is plain text")]
 
 use std::path::PathBuf;
 

@@ -24,7 +24,7 @@ const MAX_PARTITIONS: u32 = 4096;
 const MAX_THREADS: u32 = 256;
 
 const MIN_LEASE: Duration = Duration::from_secs(1);
-const MAX_LEASE: Duration = Duration::from_secs(300);
+const MAX_LEASE: Duration = Duration::from_mins(5);
 
 /// What is set.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Config {
         let mut read = Reader { given: &given, wrong: &mut wrong };
         let config = Self {
             database: Database {
-                url: read.get(Key::DatabaseUrl, |text| database_url(text)),
+                url: read.get(Key::DatabaseUrl, database_url),
                 partitions: read
                     .get(Key::Partitions, |text| whole(text, MAX_PARTITIONS).map(u32::cast_signed)),
                 data: read.get(Key::Data, path).unwrap_or_else(|| PathBuf::from("./.hansom")),

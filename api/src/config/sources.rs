@@ -178,12 +178,12 @@ fn gather_file(path: &Path, text: &str, given: &mut Vec<(Key, Given)>, wrong: &m
                 given.push((key, Given { text: number.as_str().to_owned(), origin }));
             }
             other => {
-                wrong.push(format!("{origin}: it is text or a number, not {}", other.type_str()))
+                wrong.push(format!("{origin}: it is text or a number, not {}", other.type_str()));
             }
         }
     }
 }
 
 fn line(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
 }

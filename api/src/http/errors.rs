@@ -53,11 +53,12 @@ pub fn draining() -> Problem {
 /// A database that does not do what it should. Its words go to the log only.
 fn store(error: &sqlx::Error) -> Problem {
     tracing::error!(%error, "store.unavailable");
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let (kind, seconds) = match (error, code.as_deref()) {
-        (sqlx::Error::PoolTimedOut, _) => (kinds::STORE_BUSY, 1),
         (_, Some("53100")) => (kinds::STORE_DISK_FULL, 30),
-        (_, Some("53300" | "57014" | "55P03")) => (kinds::STORE_BUSY, 1),
+        (sqlx::Error::PoolTimedOut, _) | (_, Some("53300" | "57014" | "55P03")) => {
+            (kinds::STORE_BUSY, 1)
+        }
         _ => (kinds::STORE_UNAVAILABLE, 2),
     };
     let detail = "try again later; a start that was repeated with its id is made once";

@@ -320,7 +320,7 @@ impl<'a> Scan<'a> {
 
     fn place(&self, at: usize) -> String {
         let before = &self.text.as_bytes()[..at];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let column = self.text.get(start..at).map_or(at - start, |line| line.chars().count()) + 1;
         format!("line {line} column {column}")

@@ -79,7 +79,7 @@ fn what_is_not_json_is_a_syntax_error() {
         "/* */{}",
         "\u{feff}{}",
         r#"{"a":-}"#,
-        r#"{,}"#,
+        "{,}",
         r#"{"a":"\ué123"}"#,
     ] {
         assert_eq!(code(text), "json.syntax", "{text}");

@@ -83,8 +83,8 @@ fn shape(mut response: Response, id: &str, path: &str) -> Response {
         None if status.as_u16() >= 400 && is_bare(response.headers()) => Problem::of_status(status),
         None => return response,
     };
-    id.clone_into(&mut problem.request_id);
-    problem.instance = Some(path.chars().take(512).collect());
+    problem.request_id = id.into();
+    problem.instance = Some(path.chars().take(512).collect::<String>().into());
     if status.is_server_error() {
         tracing::warn!(request_id = id, path, code = problem.kind.code, "request.failed");
     }

@@ -19,23 +19,27 @@ const ECHO_CHARS: usize = 64;
 pub struct Problem {
     /// What kind of problem.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: Box<Kind>,
     /// What was wrong this time: what was given, and what is allowed.
     pub detail: String,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub instance: Option<Box<str>>,
     /// JSON pointer to the field, or the parameter's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub field: Option<Box<str>>,
     /// The limit that was passed, in the unit that `detail` names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// Each thing that is wrong, when there are several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>)]
+    pub errors: Box<[FieldError]>,
     /// Names this request in the logs, as does the answer's `x-request-id`.
-    pub request_id: String,
+    #[schema(value_type = String)]
+    pub request_id: Box<str>,
     /// Seconds after which to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
@@ -54,20 +58,20 @@ impl Problem {
     /// A problem of this kind. `detail` says what was given and what is allowed.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
-            kind,
+            kind: Box::new(kind),
             detail: detail.into(),
             instance: None,
             field: None,
             limit: None,
-            errors: Vec::new(),
-            request_id: String::new(),
+            errors: Box::default(),
+            request_id: Box::default(),
             retry_after: None,
         }
     }
 
     /// The field or parameter that is meant.
     #[must_use]
-    pub fn field(mut self, field: impl Into<String>) -> Self {
+    pub fn field(mut self, field: impl Into<Box<str>>) -> Self {
         self.field = Some(field.into());
         self
     }
@@ -82,7 +86,7 @@ impl Problem {
     /// Everything that is wrong.
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        self.errors = errors.into();
         self
     }
 

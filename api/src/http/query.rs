@@ -15,7 +15,7 @@ use crate::duration::{self, DurationError};
 const MAX_ID: usize = 255;
 
 /// The longest time a request may wait for a workflow to close.
-pub const MAX_WAIT: Duration = Duration::from_secs(60);
+pub const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The longest query string, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
@@ -113,9 +113,10 @@ impl Params {
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         for (index, (name, _)) in self.0.iter().enumerate() {
             let fits = |known: &&str| {
-                match known.ends_with('.') {
-                    true => name.len() > known.len() && name.starts_with(*known),
-                    false => *known == name,
+                if known.ends_with('.') {
+                    name.len() > known.len() && name.starts_with(*known)
+                } else {
+                    *known == name
                 }
             };
             if !known.iter().any(fits) {
@@ -153,13 +154,11 @@ impl Params {
     /// One of a few words.
     pub fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
         let Some(given) = self.get(name) else { return Ok(None) };
-        match words.iter().find(|(word, _)| *word == given) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let words = words.iter().map(|(word, _)| *word);
-                Err(not_one_of(name, given, &words.collect::<Vec<_>>()))
-            }
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == given) {
+            return Ok(Some(*value));
         }
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Err(not_one_of(name, given, &words))
     }
 
     /// `limit`: 1 to 200, 50 when it is not given.

@@ -73,7 +73,8 @@ async fn the_workflow_commands_work_through_a_server_and_sigterm_ends_it_with_ze
     let database = empty_database().await;
     assert_eq!(run(&["migrate", "--partitions", "8"], database.url()).status.code(), Some(0));
     let mut server = Server::start(database.url());
-    let input = json!({"call_id": 1, "user_id": "1", "user_name": "nana", "distance": 2000}).to_string();
+    let input =
+        json!({"call_id": 1, "user_id": "1", "user_name": "nana", "distance": 2000}).to_string();
     let start = ["wf", "start", "taxi_call", "trip-1", "--input", &input, "--label", "city=seoul"];
     let (exit, said) = server.says(&start);
     assert_eq!(exit, Some(0), "{said}");
@@ -131,7 +132,10 @@ async fn a_second_signal_ends_a_server_that_still_answers_somebody() {
     std::thread::sleep(Duration::from_millis(200));
     server.signal("-INT");
     std::thread::sleep(Duration::from_millis(600));
-    assert!(server.child.try_wait().expect("it can be asked").is_none(), "it waits for the request");
+    assert!(
+        server.child.try_wait().expect("it can be asked").is_none(),
+        "it waits for the request"
+    );
     server.signal("-INT");
     assert_eq!(server.ended(), Some(130));
 }

@@ -75,10 +75,15 @@ async fn a_history_is_paged_without_gap_or_repetition() {
         path = format!("/v1/workflows/a/history?limit=1&cursor={next}");
     }
     assert_eq!(Value::from(pages), whole["items"]);
-    let names: Vec<_> = whole["items"].as_array().unwrap().iter().map(|event| {
-        let keys = event.as_object().unwrap().keys();
-        keys.filter(|key| *key != "event" && *key != "at").cloned().collect::<String>()
-    }).collect();
+    let names: Vec<_> = whole["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            let keys = event.as_object().unwrap().keys();
+            keys.filter(|key| *key != "event" && *key != "at").cloned().collect::<String>()
+        })
+        .collect();
     assert_eq!(names, ["started", "run", "done"]);
     assert_eq!(whole["items"][0]["started"]["input"], json!({"fare": 1}));
     rig.stop().await;
@@ -106,8 +111,10 @@ async fn a_list_is_filtered_and_paged_newest_first() {
     assert_eq!(second["next"], Value::Null);
     let elsewhere = rig.get(&format!("/v1/workflows?cursor={cursor}")).await;
     assert_eq!((elsewhere.status, elsewhere.code()), (400, "page.cursor"));
-    let everything: BTreeSet<_> = ids(&rig.get("/v1/workflows?started_after=2020-01-01T00:00:00Z").await.body)
-        .into_iter().collect();
+    let everything: BTreeSet<_> =
+        ids(&rig.get("/v1/workflows?started_after=2020-01-01T00:00:00Z").await.body)
+            .into_iter()
+            .collect();
     assert_eq!(everything.len(), 5);
     let none = rig.get("/v1/workflows?started_before=2020-01-01T00:00:00Z").await.body;
     assert_eq!(ids(&none), Vec::<String>::new());

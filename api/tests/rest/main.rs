@@ -1,4 +1,5 @@
 //! The REST API through the real router, a real engine and a real Postgres.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has nothing better to do")]
 
 mod documented;
 mod lifecycle;

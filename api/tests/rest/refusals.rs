@@ -56,7 +56,12 @@ fn bad_bodies() -> Vec<Bad> {
         ("B26 newline", id("a\nb"), 422, "id.syntax"),
         ("B26 right-to-left override", id("a\u{202e}b"), 422, "id.syntax"),
         ("B26 composed and decomposed", id("caf\u{e9}"), 422, "id.syntax"),
-        ("B32 unknown type", br#"{"type":"tirp","id":"b","input":1}"#.into(), 422, "workflow.unknown"),
+        (
+            "B32 unknown type",
+            br#"{"type":"tirp","id":"b","input":1}"#.into(),
+            422,
+            "workflow.unknown",
+        ),
         ("no type", br#"{"id":"b","input":1}"#.into(), 422, "field.required"),
         ("no id", br#"{"type":"trip","input":1}"#.into(), 422, "field.required"),
         ("no input", br#"{"type":"trip","id":"b"}"#.into(), 422, "field.required"),

@@ -34,8 +34,12 @@ pub(crate) enum WorkflowCommand {
 /// Which server, and how its answer is printed.
 #[derive(Args, Debug)]
 pub(crate) struct ServerArg {
-    /// Server to ask [env: HANSOM_URL] [default: http://127.0.0.1:8088]
-    #[arg(long, value_name = "URL")]
+    /// Server to ask.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Server to ask [env: HANSOM_URL] [default: http://127.0.0.1:8088]"
+    )]
     url: Option<String>,
     /// How to print the answer
     #[arg(short, long, value_enum, default_value_t)]

@@ -145,7 +145,8 @@ fn clock(text: &str) -> String {
 /// An activity is part of the name, and what it was asked are the details.
 fn named(name: &str, details: &Value) -> (String, String) {
     let Some(activity) = details.get("activity").and_then(Value::as_str) else {
-        let details = if details.as_object().is_some_and(Map::is_empty) { "" } else { &details.to_string() };
+        let details =
+            if details.as_object().is_some_and(Map::is_empty) { "" } else { &details.to_string() };
         return (name.to_owned(), details.to_owned());
     };
     let request = details.get("request").map_or(String::new(), Value::to_string);
@@ -191,10 +192,10 @@ const UNDO: &[&str] = &["of", "activity", "because", "exhausted", "request"];
 /// An undo plan, in order.
 pub(crate) fn undo_plan(answer: &Answer) -> Result<(), CliError> {
     let item: Map<String, Value> = answer.decode()?;
-    match item.get("undos").and_then(Value::as_array).is_some_and(|undos| !undos.is_empty()) {
-        true => section(&item, "undos", UNDO),
-        false => line("nothing would be undone"),
+    if item.get("undos").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        return line("nothing would be undone");
     }
+    section(&item, "undos", UNDO)
 }
 
 fn section(item: &Map<String, Value>, name: &str, fields: &[&str]) -> Result<(), CliError> {

@@ -35,8 +35,12 @@ pub(crate) struct StartArgs {
     /// For search; may be given several times
     #[arg(short, long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// When a closed run has the id: reject, allow_failed, allow
-    #[arg(long, value_name = "POLICY")]
+    /// When a closed run has the id.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        help = "When a closed run has the id: reject, allow_failed, allow"
+    )]
     id_reuse: Option<String>,
     /// Wait until it closes, as 30s; at most 60s
     #[arg(long, value_name = "DURATION")]

@@ -309,11 +309,14 @@ impl Owner {
         // Those that cannot leave yet line up again, and are not seen twice.
         for _ in 0..self.runs.idle() {
             let Some(run) = self.runs.next_idle(now) else { return };
-            let hot = self.runs.get_mut(run).is_some_and(|run| run.cached.hot);
-            if hot {
-                self.with(run, now, Resident::park);
-            } else {
-                self.runs.drop_idle(run, done, now);
+            match self.runs.get_mut(run) {
+                // Its partition is being left, and the next owner has to see to it.
+                Some(run) if !run.only_waits() => {}
+                Some(run) if run.cached.hot => {
+                    let run = run.address.run;
+                    self.with(run, now, Resident::park);
+                }
+                _ => self.runs.drop_idle(run, done, now),
             }
         }
     }

@@ -87,9 +87,28 @@ impl Resident {
 
     /// Something happened: written down with all that follows from it.
     pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
+        let was_stuck = self.machine.ledger().status() == Status::Stuck;
         let at = self.write(&event, scene);
         self.machine.deliver(event, at);
         self.go_on(scene);
+        if was_stuck && self.machine.ledger().status() == Status::Compensating {
+            self.give_up_on_lost(scene);
+        }
+    }
+
+    /// A stuck run unwinds: what was under way when its worker was lost is not
+    /// made again, and will not answer.
+    fn give_up_on_lost(&mut self, scene: &mut Scene<'_>) {
+        if self.in_flight > 0 {
+            return;
+        }
+        let running = self.machine.ledger().running().iter();
+        let lost = running.filter(|(_, running)| running.direction == Direction::Do);
+        let lost: Vec<_> = lost.map(|(seq, running)| (*seq, running.attempt)).collect();
+        for (seq, attempts) in lost {
+            let reason = "its worker was lost".to_owned();
+            self.tell(Event::Unknown { seq, attempts, reason }, scene);
+        }
     }
 
     /// Writes down what follows from what has been delivered.
@@ -109,10 +128,11 @@ impl Resident {
         answer: Attempt,
         scene: &mut Scene<'_>,
     ) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        // A late one, of an attempt that another has followed.
         if !self.machine.awaits(seq, attempt) {
             return;
         }
+        self.in_flight = self.in_flight.saturating_sub(1);
         let event = match answer {
             Attempt::Done(output) => Event::Done { seq, output },
             Attempt::Refused(error) if self.may_refuse(seq) => Event::Refused { seq, error },
@@ -171,10 +191,6 @@ impl Resident {
     /// Takes up what the last owner left: attempts that it did not see the end of.
     /// `charge` says that it was lost, so that they count.
     pub(crate) fn resume(&mut self, charge: bool, scene: &mut Scene<'_>) {
-        self.go_on(scene);
-        if self.machine.ledger().status() == Status::Stuck || self.in_flight > 0 {
-            return;
-        }
         self.catch_up(scene);
         let under_way = |running: &Running| running.retry_at.is_none();
         let running = self.machine.ledger().running().iter();
@@ -182,6 +198,11 @@ impl Resident {
             .filter(|(_, running)| under_way(running))
             .map(|(seq, running)| (*seq, running.attempt, running.lost))
             .collect();
+        // What it asks for only now was not under way.
+        self.go_on(scene);
+        if self.machine.ledger().status() == Status::Stuck {
+            return;
+        }
         if let Some((seq, ..)) = open.iter().find(|(.., lost)| charge && lost + 1 >= POISON) {
             let running = &self.machine.ledger().running()[seq];
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
@@ -212,6 +233,13 @@ impl Resident {
         for (seq, due) in ledger.take_news().alarms_dropped {
             scene.batch.alarms_dropped.push((part, run, seq, due));
         }
+    }
+
+    /// Whether it only waits: nothing is in flight that a new owner would have to make again.
+    pub(crate) fn only_waits(&self) -> bool {
+        let stuck = self.machine.ledger().status() == Status::Stuck;
+        let mut running = self.machine.ledger().running().values();
+        stuck || running.all(|running| running.retry_at.is_some())
     }
 
     /// Lets a new owner leave it where it is, until something wakes it.

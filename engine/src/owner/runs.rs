@@ -146,12 +146,13 @@ impl Runs {
     pub(crate) fn expects(&mut self, run: Uuid) -> Option<Vec<Wake>> {
         match self.entries.get_mut(&run) {
             Some(Entry::Live(_)) => None,
+            // Also when it is wanted again: that takes another load.
+            _ if self.gone.contains(&run) => None,
             Some(Entry::Loading(_, wakes)) => {
                 let wakes = std::mem::take(wakes);
                 self.wanted.retain(|address| address.run != run);
                 Some(wakes)
             }
-            None if self.gone.contains(&run) => None,
             None => Some(Vec::new()),
         }
     }

@@ -57,8 +57,18 @@ struct World {
     runs: u64,
     messages: u64,
     acknowledged: HashSet<Uuid>,
-    /// So often out of a hundred a worker is lost now and then.
+    mood: Mood,
+}
+
+/// What this world is like.
+#[derive(Clone, Copy)]
+struct Mood {
+    /// Of twelve times that a worker could be lost, it is so often.
     danger: u32,
+    /// Of ten attempts so many fail.
+    failing: u32,
+    /// Of ten attempts so many are answered at all, soon.
+    lively: u32,
 }
 
 impl World {
@@ -67,7 +77,11 @@ impl World {
         let registry = Arc::new(saga::registry());
         let mut database = Database::new(PARTITIONS);
         let workers = [1, 2].map(|name| Worker::join(name, &registry, &mut database));
-        let danger = random.random_range(0..4);
+        let mood = match random.random_range(0..8) {
+            0 => Mood { danger: 12, failing: 1, lively: 0 },
+            1..3 => Mood { danger: 1, failing: 7, lively: 10 },
+            _ => Mood { danger: 2, failing: 3, lively: 8 },
+        };
         Self {
             random,
             now: Timestamp(1_000_000_000),
@@ -78,7 +92,7 @@ impl World {
             runs: 0,
             messages: 0,
             acknowledged: HashSet::new(),
-            danger,
+            mood,
         }
     }
 
@@ -106,10 +120,10 @@ impl World {
             71..80 => self.arrive(at),
             80..84 => self.workers[at].owner.ring(now),
             84..86 => self.workers[at].owner.evict(now),
-            86..92 => self.pass_time(),
-            92..95 => self.membership(at),
-            95..97 => self.release(at, tally),
-            _ if self.random.random_range(0..12) < self.danger => self.lose(at, tally),
+            86..90 => self.pass_time(),
+            90..94 => self.membership(at),
+            94..96 => self.release(at, tally),
+            _ if self.random.random_range(0..12) < self.mood.danger => self.lose(at, tally),
             _ => {}
         }
         self.hear_answers(at);
@@ -134,9 +148,8 @@ impl World {
         let workflow_id = format!("w{}", self.random.random_range(0..IDS));
         let part = part_of(NAMESPACE, &workflow_id, PARTITIONS);
         let latest = self.database.latest(part, &workflow_id);
-        let run_no = latest.map_or(1, |row| {
-            row.address.run_no + i32::from(row.cached.status.is_closed())
-        });
+        let run_no =
+            latest.map_or(1, |row| row.address.run_no + i32::from(row.cached.status.is_closed()));
         self.runs += 1;
         let run = Uuid::from_u128(self.runs.into());
         let address = Address {
@@ -202,15 +215,23 @@ impl World {
             return;
         }
         let index = self.random.random_range(0..count);
-        let (luck, now) = (self.random.random_range(0..10), self.now_of(at));
-        let answer = match luck {
-            0..5 => Attempt::Done(Payload::of(&()).unwrap()),
-            5 => Attempt::Refused(Payload::of(&saga::No).unwrap()),
-            _ => Attempt::failed("the network is down"),
-        };
+        if self.random.random_range(0..10) >= self.mood.lively {
+            return;
+        }
+        let (answer, now) = (self.outcome(), self.now_of(at));
         let again = self.random.random_range(0..8) == 0;
         tally.late_answers += u64::from(again);
         self.workers[at].answer(index, answer, again, now);
+    }
+
+    fn outcome(&mut self) -> Attempt {
+        if self.random.random_range(0..10) < self.mood.failing {
+            return Attempt::failed("the network is down");
+        }
+        match self.random.random_range(0..8) {
+            0 => Attempt::Refused(Payload::of(&saga::No).unwrap()),
+            _ => Attempt::Done(Payload::of(&()).unwrap()),
+        }
     }
 
     fn arrive(&mut self, at: usize) {
@@ -224,7 +245,8 @@ impl World {
     /// As each worker does on its own: join anew when buried, claim what is free.
     fn membership(&mut self, at: usize) {
         let worker = &mut self.workers[at];
-        if worker.fenced || self.random.random_range(0..2) == 0 && self.database.is_buried(worker.name)
+        if worker.fenced
+            || self.random.random_range(0..2) == 0 && self.database.is_buried(worker.name)
         {
             self.names += 1;
             worker.join_anew(self.names, &mut self.database);
@@ -261,7 +283,7 @@ impl World {
         }
     }
 
-    /// Nothing fails any more: everything comes to its end.
+    /// No worker is lost any more, and no commit: everything comes to its end.
     fn settle(&mut self, tally: &mut Tally) {
         for round in 0..2_000 {
             for at in 0..2 {
@@ -300,9 +322,11 @@ impl World {
         }
         worker.owner.ring(now);
         worker.owner.evict(now);
-        while !worker.attempts.is_empty() {
-            worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, now);
+        for _ in 0..self.workers[at].attempts.len() {
+            let outcome = self.outcome();
+            self.workers[at].answer(0, outcome, false, now);
         }
+        let (worker, database) = (&mut self.workers[at], &mut self.database);
         for _ in 0..2 {
             worker.seal();
             worker.commit(Luck::Good, database, tally);
@@ -343,7 +367,9 @@ impl Drop for Seed {
 fn run(seed: u64, tally: &mut Tally) {
     let _seed = Seed(seed);
     let mut world = World::new(seed);
-    for _ in 0..STEPS {
+    // Where nobody answers and workers are lost, things take longer.
+    let patience = if world.mood.lively == 0 { 6 } else { 1 };
+    for _ in 0..patience * STEPS {
         world.step(tally);
     }
     world.settle(tally);
@@ -362,8 +388,20 @@ fn whatever_falls_between_two_steps_every_run_comes_to_its_end() {
     let Tally { recovered, reloaded, late_answers, crashes, releases, .. } = tally;
     let Tally { completed, failed, cancelled, exhausted, poison, .. } = tally;
     let fired = [
-        fenced, fenced_with_answer_lost, repeated, lost_starts, recovered, reloaded, late_answers,
-        crashes, releases, completed, failed, cancelled, exhausted, poison,
+        fenced,
+        fenced_with_answer_lost,
+        repeated,
+        lost_starts,
+        recovered,
+        reloaded,
+        late_answers,
+        crashes,
+        releases,
+        completed,
+        failed,
+        cancelled,
+        exhausted,
+        poison,
     ];
     assert!(fired.iter().all(|count| *count > 0), "something never happened: {tally:?}");
     println!("{tally:?}");

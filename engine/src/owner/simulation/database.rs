@@ -266,7 +266,8 @@ impl Database {
     }
 
     pub(super) fn latest(&self, part: Part, workflow_id: &str) -> Option<&Row> {
-        let of_id = |row: &&Row| row.address.part == part && &*row.address.workflow_id == workflow_id;
+        let of_id =
+            |row: &&Row| row.address.part == part && &*row.address.workflow_id == workflow_id;
         self.workflows.values().filter(of_id).max_by_key(|row| row.address.run_no)
     }
 

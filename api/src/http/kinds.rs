@@ -44,6 +44,7 @@ kinds! {
     TEXT_NUL = 400 "text.nul" "A text contains a NUL character";
     KEY_LENGTH = 400 "idempotency.key_length" "The Idempotency-Key has the wrong length";
     PAGE_CURSOR = 400 "page.cursor" "The cursor is not from a page of this list";
+    CSRF = 403 "csrf" "The request comes from a page of another site";
     NOT_FOUND = 404 "not_found" "There is no such workflow";
     ROUTE_UNKNOWN = 404 "route.unknown" "There is no such resource";
     API_VERSION = 404 "api.version" "There is no such version of the API";

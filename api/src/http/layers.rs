@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,9 @@ pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let mut response = shape(response, &id, &path);
     let value = HeaderValue::from_str(&id).expect("a UUID is ASCII");
     response.headers_mut().insert(REQUEST_ID, value);
+    // Payloads are nobody else's business, and a status is old at once.
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
     response
 }
 
@@ -43,10 +46,25 @@ fn refuse(request: &Request) -> Option<Problem> {
         let detail = format!("the URL has {length} bytes; at most {MAX_URI} are read");
         return Some(Problem::new(kinds::URI_TOO_LONG, detail).limit(MAX_URI as u64));
     }
+    if !request.method().is_safe() && from_elsewhere(request.headers()) {
+        let detail = "a browser sent it for a page of another site; pages may only ask their own";
+        return Some(Problem::new(kinds::CSRF, detail).field("Origin"));
+    }
     if !request.uri().path().starts_with("/v1/") {
         return None;
     }
     not_acceptable(request.headers()).or_else(|| bad_key(request.headers()))
+}
+
+/// Whether a browser says that another site's page sends this. On a loopback address without
+/// authentication, any page that is open in a browser could cancel workflows otherwise.
+fn from_elsewhere(headers: &HeaderMap) -> bool {
+    let text =
+        |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = text(&HeaderName::from_static("sec-fetch-site"));
+    let origin = text(&ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+        || origin.is_some_and(|origin| Some(origin) != text(&HOST))
 }
 
 fn not_acceptable(headers: &HeaderMap) -> Option<Problem> {

@@ -226,6 +226,31 @@ async fn a_wrong_method_is_told_which_are_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_changes_nothing() {
+    let rig = Rig::start().await;
+    rig.waiting_trip("a").await;
+    for (header, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        let request = Request::post("/v1/workflows/a/cancel")
+            .header("host", "127.0.0.1:8088")
+            .header(header, value);
+        let answer = rig.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.code()), (403, "csrf"), "{header}: {value}");
+    }
+    assert_eq!(rig.get("/v1/workflows/a").await.body["status"], "running");
+    let own = Request::post("/v1/workflows/a/cancel")
+        .header("host", "127.0.0.1:8088")
+        .header("origin", "http://127.0.0.1:8088")
+        .header("sec-fetch-site", "same-origin");
+    assert_eq!(rig.send(own.body(Body::empty()).unwrap()).await.status, 202);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_signals_and_cancellations_are_refused_with_their_codes() {
     let rig = Rig::start().await;
     rig.waiting_trip("a").await;

@@ -53,7 +53,13 @@ impl Rest {
             .map_err(|error| CliError::new(Exit::Usage, "settings cannot be read").cause(error))?;
         let config = Config::resolve(&sources)?;
         let base = reqwest::Url::parse(&config.url).expect("the settings hold only good URLs");
-        let http = reqwest::Client::builder().build().map_err(|error| {
+        // A proxy cannot reach this machine's own addresses.
+        let is_near = base
+            .host_str()
+            .is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]");
+        let http = reqwest::Client::builder();
+        let http = if is_near { http.no_proxy() } else { http };
+        let http = http.build().map_err(|error| {
             CliError::new(Exit::Unexpected, "no HTTP client").cause(error.to_string())
         })?;
         Ok(Self { base, http, format: server.output })

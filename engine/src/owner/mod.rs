@@ -19,6 +19,7 @@
 //!   number does not match, and it is dropped.
 
 mod batch;
+mod intake;
 mod resident;
 mod runs;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Attempt, Event, Machine, Payload, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Event, Machine, Seq, Status, Timestamp, UndoStatus};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
@@ -36,6 +37,7 @@ use uuid::Uuid;
 pub(crate) use batch::{
     After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, StartReply, started,
 };
+pub(crate) use intake::{Answer, Message, NewStart, Stored};
 use resident::{Resident, Scene};
 use runs::{Runs, Wake};
 
@@ -44,45 +46,6 @@ use crate::address::{Address, Part};
 
 /// Alarms nearer than this are held in memory.
 pub(crate) const HORIZON: Duration = Duration::from_mins(1);
-
-/// A start, on its way to the owner.
-#[derive(Debug)]
-pub(crate) struct NewStart {
-    pub(crate) address: Address,
-    pub(crate) workflow_type: String,
-    pub(crate) input: Payload,
-    pub(crate) labels: Option<String>,
-    pub(crate) reply: StartReply,
-}
-
-/// A run as the database has it.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) address: Arc<Address>,
-    pub(crate) workflow_type: String,
-    pub(crate) cached: Cached,
-    pub(crate) history: Vec<(Timestamp, Vec<Event>)>,
-}
-
-/// What came through the inbox.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) address: Arc<Address>,
-    /// Its key in the inbox.
-    pub(crate) key: String,
-    /// The name and payload of a signal; of a cancel, its reason as payload.
-    pub(crate) name: Option<String>,
-    pub(crate) payload: Option<String>,
-}
-
-/// An answered attempt.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) run: Uuid,
-    pub(crate) seq: Seq,
-    pub(crate) attempt: u32,
-    pub(crate) ended: Attempt,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Holding {
@@ -103,7 +66,7 @@ pub(crate) struct Owner {
 
 struct Alarms {
     near: BTreeMap<(Timestamp, Uuid, Seq), Arc<Address>>,
-    /// All alarms due before this are near, once they are committed.
+    /// All alarms due before this are near, or being read, once they are committed.
     horizon: Timestamp,
 }
 
@@ -237,9 +200,14 @@ impl Owner {
         self.alarms.near.keys().next().map(|(due, ..)| *due)
     }
 
-    /// All alarms in the database that are due before `horizon` are these.
-    pub(crate) fn alarms(&mut self, alarms: Vec<AlarmRow>, horizon: Timestamp) {
+    /// The alarms due before `horizon` are about to be read: what is set from
+    /// now on, or is being committed now, rings without having been read.
+    pub(crate) fn scanning(&mut self, horizon: Timestamp) {
         self.alarms.horizon = self.alarms.horizon.max(horizon);
+    }
+
+    /// Alarms that were found in the database.
+    pub(crate) fn alarms(&mut self, alarms: Vec<AlarmRow>) {
         for AlarmRow { address, seq, due } in alarms {
             if self.parts.contains_key(&address.part) {
                 self.alarms.near.insert((due, address.run, seq), address);
@@ -263,13 +231,23 @@ impl Owner {
         self.runs.loading();
     }
 
-    /// A load is over. `asked` without a row among `stored` do not exist.
-    pub(crate) fn loaded(&mut self, asked: &[Arc<Address>], stored: Vec<Stored>, now: Timestamp) {
+    /// A load is over. `asked` without a row among `stored` do not exist, but for
+    /// the `unreadable`: what waits for those stays where it is.
+    pub(crate) fn loaded(
+        &mut self,
+        asked: &[Arc<Address>],
+        (stored, unreadable): (Vec<Stored>, &[Uuid]),
+        now: Timestamp,
+    ) {
         for stored in stored {
             self.load(stored, now);
         }
         for address in asked {
-            for wake in self.runs.give_up(address) {
+            let wakes = self.runs.give_up(address);
+            if unreadable.contains(&address.run) {
+                continue;
+            }
+            for wake in wakes {
                 wake.happen_to_nobody(address, &mut self.commits.gathering);
             }
         }

@@ -179,7 +179,11 @@ impl Resident {
     }
 
     /// An alarm rang; false when it meant nothing any more.
-    pub(crate) fn ring(&mut self, seq: Seq, scene: &mut Scene<'_>) -> bool {
+    pub(crate) fn ring(&mut self, seq: Seq, due: Timestamp, scene: &mut Scene<'_>) -> bool {
+        // One of a retry that another has followed would be too early for that.
+        if self.machine.ledger().alarms().get(&seq) != Some(&due) {
+            return false;
+        }
         match self.machine.ledger_mut().ring(seq) {
             Rang::Nothing => return false,
             Rang::Timer => self.tell(Event::Fired { seq }, scene),

@@ -217,7 +217,7 @@ impl Wake {
     pub(crate) fn up(self, run: &mut Resident, scene: &mut Scene<'_>) {
         match self {
             Self::Alarm(seq, due) => {
-                if !run.ring(seq, scene) {
+                if !run.ring(seq, due, scene) {
                     let Address { part, run, .. } = *run.address;
                     scene.batch.alarms_dropped.push((part, run, seq, due));
                 }

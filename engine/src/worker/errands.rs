@@ -33,6 +33,8 @@ const ALARMS: usize = 20_000;
 pub(crate) struct Loaded {
     asked: Vec<Arc<Address>>,
     stored: Vec<Stored>,
+    /// There, but its history makes no sense; somebody has to look.
+    unreadable: Vec<Uuid>,
     /// More of a recovery: of these partitions, after this run.
     next: Option<(Vec<Part>, Uuid)>,
 }
@@ -129,6 +131,7 @@ impl Errands {
             });
         }
         if self.alarms.begin(SCAN) {
+            owner.scanning(now.after(HORIZON));
             self.fetch(owner.parts(), move |pool, parts| async move {
                 let until = now.after(HORIZON);
                 let limit = i64::try_from(ALARMS).unwrap_or(i64::MAX);
@@ -155,21 +158,25 @@ impl Errands {
         owner.loading();
         let load = Arc::new(load);
         self.fetch(load, |pool, load| async move {
-            let (asked, stored, next) = match &*load {
-                Load::Runs(runs) => (runs.clone(), workflow::load(&pool, runs).await?, None),
+            let loaded = match &*load {
+                Load::Runs(runs) => {
+                    let (stored, unreadable) = workflow::load(&pool, runs).await?;
+                    Loaded { asked: runs.clone(), stored, unreadable, next: None }
+                }
                 Load::Hot(parts, after) => {
                     let limit = i64::try_from(LOAD).unwrap_or(i64::MAX);
                     let (stored, next) = workflow::hot(&pool, parts, *after, limit).await?;
-                    (Vec::new(), stored, next.map(|next| (parts.clone(), next)))
+                    let next = next.map(|next| (parts.clone(), next));
+                    Loaded { asked: Vec::new(), stored, unreadable: Vec::new(), next }
                 }
             };
-            Ok(ToLane::Loaded(Loaded { asked, stored, next }))
+            Ok(ToLane::Loaded(loaded))
         });
     }
 
     pub(crate) fn loaded(&mut self, loaded: Loaded, owner: &mut Owner, now: Timestamp) {
         self.loading = false;
-        owner.loaded(&loaded.asked, loaded.stored, now);
+        owner.loaded(&loaded.asked, (loaded.stored, &loaded.unreadable), now);
         if let Some((parts, after)) = loaded.next {
             self.recoveries.push_front((parts, Some(after)));
         }

@@ -171,7 +171,7 @@ impl Lane {
                 self.errands.polled(more);
             }
             ToLane::Alarms(alarms, horizon) => {
-                self.owner.alarms(alarms, horizon);
+                self.owner.alarms(alarms);
                 self.errands.scanned(horizon, now);
             }
         }

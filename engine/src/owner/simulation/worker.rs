@@ -23,7 +23,7 @@ const PAGE: usize = 3;
 enum Errand {
     Loaded { asked: Vec<Arc<Address>>, stored: Vec<Stored>, next: Option<(Vec<Part>, Uuid)> },
     Inbox(Vec<Message>),
-    Alarms(Vec<AlarmRow>, Timestamp),
+    Alarms(Vec<AlarmRow>),
 }
 
 /// What becomes of a commit.
@@ -207,11 +207,12 @@ impl Worker {
     }
 
     pub(super) fn scan(&mut self, database: &Database, now: Timestamp) {
-        let scans = |errand: &Errand| matches!(errand, Errand::Alarms(..));
+        let scans = |errand: &Errand| matches!(errand, Errand::Alarms(_));
         if self.owner.owns_any() && !self.errands.iter().any(scans) {
             let until = now.after(HORIZON);
+            self.owner.scanning(until);
             let alarms = database.due(&self.owner.parts(), until);
-            self.errands.push_back(Errand::Alarms(alarms, until));
+            self.errands.push_back(Errand::Alarms(alarms));
         }
     }
 
@@ -220,7 +221,7 @@ impl Worker {
         match self.errands.remove(index) {
             Some(Errand::Loaded { asked, stored, next }) => {
                 self.loading = false;
-                self.owner.loaded(&asked, stored, now);
+                self.owner.loaded(&asked, (stored, &[]), now);
                 if let Some((parts, after)) = next {
                     self.recoveries.push_front((parts, Some(after)));
                 }
@@ -228,7 +229,7 @@ impl Worker {
             Some(Errand::Inbox(messages)) => {
                 messages.into_iter().for_each(|message| self.owner.message(message, now));
             }
-            Some(Errand::Alarms(alarms, horizon)) => self.owner.alarms(alarms, horizon),
+            Some(Errand::Alarms(alarms)) => self.owner.alarms(alarms),
             None => {}
         }
     }

@@ -54,8 +54,10 @@ mod tests {
 
     #[test]
     fn the_hash_is_frozen() {
-        let parts: Vec<_> =
-            ["taxisvc.call.1", "a", "trip-42"].iter().map(|id| part_of(NAMESPACE, id, 256)).collect();
+        let parts: Vec<_> = ["taxisvc.call.1", "a", "trip-42"]
+            .iter()
+            .map(|id| part_of(NAMESPACE, id, 256))
+            .collect();
         assert_eq!(parts, FROZEN);
     }
 

@@ -21,9 +21,9 @@ impl Registry {
     /// [`EngineError::MissingHandlers`], with every `activity (workflow)` that
     /// nobody performs.
     pub fn new(workflows: Workflows, handlers: Handlers) -> Result<Self, EngineError> {
-        let needs = workflows.iter().flat_map(|kind| {
-            kind.activities.iter().map(|activity| (*activity, kind.name))
-        });
+        let needs = workflows
+            .iter()
+            .flat_map(|kind| kind.activities.iter().map(|activity| (*activity, kind.name)));
         let missing: Vec<_> = needs
             .filter(|(activity, _)| handlers.get(activity).is_none())
             .map(|(activity, workflow)| format!("{activity} ({workflow})"))
@@ -50,12 +50,11 @@ impl Registry {
     /// The options in force: the step's own, or else its activity type's; past
     /// the pivot an action is tried until it succeeds.
     pub(crate) fn options(&self, running: &Running, pivoted: bool) -> ActivityOptions {
-        let declared = self.handlers.get(&running.call.activity).map(|handler| {
-            match running.direction {
+        let declared =
+            self.handlers.get(&running.call.activity).map(|handler| match running.direction {
                 Direction::Do => handler.options,
                 Direction::Undo => handler.options_as_undo,
-            }
-        });
+            });
         let mut options = running.options.or(declared).unwrap_or_default();
         if pivoted && running.direction == Direction::Do {
             options.retry = options.retry.unlimited();

@@ -16,6 +16,9 @@ use crate::store::workflow::Row;
 use crate::store::{history, workflow};
 use crate::worker::lane::ToLane;
 
+/// A commit that takes longer is not waited for; it may still take place.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Client {
     /// Starts a workflow. Durable when this returns; repeating it with the same
     /// id and input returns the same run.
@@ -128,11 +131,12 @@ impl Client {
                 reply,
             };
             if lane.send(ToLane::Start(start)).is_ok() {
-                match answer.await {
-                    Ok(StartAnswer::Started) => return Ok(true),
-                    Ok(StartAnswer::Taken) => return Ok(false),
+                match tokio::time::timeout(PATIENCE, answer).await {
+                    Ok(Ok(StartAnswer::Started)) => return Ok(true),
+                    Ok(Ok(StartAnswer::Taken)) => return Ok(false),
                     // Unknown, or another owner's: the database decides, by the run's id.
-                    Ok(StartAnswer::NotMine) | Err(_) => {}
+                    Ok(Ok(StartAnswer::NotMine) | Err(_)) => {}
+                    Err(_) => return Err(sqlx::Error::PoolTimedOut.into()),
                 }
             }
         }

@@ -44,6 +44,16 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, sqlx::Er
         .await
 }
 
+/// A small pool of its own, to the same database: what keeps a worker alive must
+/// not queue behind what its callers ask.
+pub(crate) fn beside(pool: &PgPool, max_connections: u32) -> PgPool {
+    let options = PgConnectOptions::clone(&pool.connect_options());
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(2))
+        .connect_lazy_with(options)
+}
+
 /// What every connection is opened with.
 fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(PgConnectOptions::from_str(url)?.application_name("hansom").options([

@@ -104,11 +104,12 @@ pub(crate) async fn start(
         .await
 }
 
-/// Runs of these addresses, with their histories.
+/// Runs of these addresses, with their histories; and those that are there but
+/// cannot be read.
 pub(crate) async fn load(
     pool: &PgPool,
     addresses: &[Arc<Address>],
-) -> Result<Vec<Stored>, sqlx::Error> {
+) -> Result<(Vec<Stored>, Vec<Uuid>), sqlx::Error> {
     let parts: Vec<_> = addresses.iter().map(|address| address.part).collect();
     let namespaces: Vec<_> =
         addresses.iter().map(|address| address.namespace.to_string()).collect();
@@ -150,22 +151,29 @@ pub(crate) async fn hot(
     .await?;
     let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
     let next = rows.last().map(|row| row.run).filter(|_| full);
-    Ok((with_history(pool, rows).await?, next))
+    Ok((with_history(pool, rows).await?.0, next))
 }
 
-async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Vec<Stored>, sqlx::Error> {
+async fn with_history(
+    pool: &PgPool,
+    rows: Vec<Row>,
+) -> Result<(Vec<Stored>, Vec<Uuid>), sqlx::Error> {
     let parts: Vec<_> = rows.iter().map(|row| row.part).collect();
     let runs: Vec<_> = rows.iter().map(|row| row.run).collect();
     let mut histories = history::of_all(pool, &parts, &runs).await?;
-    let stored = rows.into_iter().filter_map(|row| {
-        Some(Stored {
-            history: histories.remove(&row.run)?,
-            address: Arc::new(row.address()),
-            cached: row.cached(),
-            workflow_type: row.workflow_type,
-        })
-    });
-    Ok(stored.collect())
+    let (mut stored, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        match histories.remove(&row.run) {
+            Some(history) => stored.push(Stored {
+                history,
+                address: Arc::new(row.address()),
+                cached: row.cached(),
+                workflow_type: row.workflow_type,
+            }),
+            None => unreadable.push(row.run),
+        }
+    }
+    Ok((stored, unreadable))
 }
 
 /// Up to `limit` runs that fit the filter, newest first.

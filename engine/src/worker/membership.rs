@@ -17,6 +17,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -99,7 +100,11 @@ impl Membership {
             let left = worker::leave(&self.pool, self.worker).await;
             self.worker = Uuid::now_v7();
             match left.and(self.enter().await) {
-                Ok(()) => return,
+                Ok(()) => {
+                    // What a lane said of its old name is dealt with by now.
+                    let _ = self.fenced.notified().now_or_never();
+                    return;
+                }
                 Err(error) => tracing::warn!(%error, "join_failed"),
             }
             tokio::time::sleep(wait).await;

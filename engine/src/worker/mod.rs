@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::store::{partition, worker};
+use crate::store::{beside, partition, worker};
 use crate::{Client, EngineError, Registry, Settings};
 use hub::Hub;
 use lane::{Lane, Shared};
@@ -56,13 +56,15 @@ impl Worker {
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
         let (fenced, hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        // Never more than one statement each at a time: a heartbeat, and each lane's errands.
+        let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 3);
         let shared = Shared {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),
             clock: Arc::clone(&clock),
             fenced: Arc::clone(&fenced),
             runtime: Handle::current(),
-            pool: pool.clone(),
+            pool: own.clone(),
         };
         let threads = inboxes.into_iter().enumerate().map(|(index, inbox)| {
             let (shared, back) = (shared.clone(), hub.lanes()[index].clone());
@@ -71,8 +73,7 @@ impl Worker {
         });
         let threads = threads.collect::<Result<_, _>>().map_err(sqlx::Error::Io)?;
         let notices = (fenced, Arc::clone(&hint));
-        let joined =
-            Membership::join(pool.clone(), Arc::clone(&hub), clock, settings, notices).await?;
+        let joined = Membership::join(own, Arc::clone(&hub), clock, settings, notices).await?;
         let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), hint));
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));

@@ -33,7 +33,7 @@ mod store;
 mod worker;
 
 pub use client::{
-    Client, Description, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity,
+    Client, Description, Ending, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity,
     PendingTimer, StartRequest, Started, Stuck, Summary, UndoPlan, Watch,
 };
 pub use error::{ClientError, EngineError};

@@ -1,6 +1,4 @@
 -- Who may write what. A partition is a fixed slice of all workflows; a worker owns some.
-create schema if not exists hansom;
-
 -- Settings that are fixed when the database is created.
 create table hansom.setting (
     name  text primary key,

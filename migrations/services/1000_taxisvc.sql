@@ -5,8 +5,6 @@
 --
 -- Money is in whole Korean won; a distance is in hundredths of a kilometre.
 
-create schema taxisvc;
-
 create sequence taxisvc.call_id;
 
 create table taxisvc.call (

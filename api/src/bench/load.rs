@@ -32,7 +32,8 @@ pub(super) async fn throughput(client: &Client, sagas: u32) -> Result<Rate, Benc
         .map(|n| {
             let client = client.clone();
             tokio::spawn(async move {
-                client.run_raw(request("throughput", n)?, WAIT).await.map_err(BenchError::from)
+                let (_, ending) = client.start_to_end(request("throughput", n)?).await?;
+                ending.outcome(WAIT).await.map_err(BenchError::from)
             })
         })
         .collect();
@@ -60,7 +61,9 @@ pub(super) async fn latency(
                         return Ok::<_, BenchError>(times);
                     }
                     let begun = Instant::now();
-                    client.run_raw(request(&format!("latency-{in_flight}"), n)?, WAIT).await?;
+                    let request = request(&format!("latency-{in_flight}"), n)?;
+                    let (_, ending) = client.start_to_end(request).await?;
+                    ending.outcome(WAIT).await?;
                     times.push(begun.elapsed().as_secs_f64() * 1e3);
                 }
             })

@@ -100,6 +100,10 @@ impl Report {
 }
 
 fn line(what: &str, figure: f64, unit: &'static str) -> (String, String, &'static str) {
-    let digits = if figure.abs() >= 100.0 { 0 } else { 2 };
+    let digits = match figure.abs() {
+        large if large >= 100.0 => 0,
+        small if small < 0.1 => 4,
+        _ => 2,
+    };
     (what.to_owned(), format!("{figure:.digits$}"), unit)
 }

@@ -25,22 +25,15 @@ pub(crate) fn required_url(database: &Database) -> Result<&str, CliError> {
     })
 }
 
-/// The URL with unqualified names in `public`, wherever a schema is called like the user: else
-/// migrations would be noted in `public` first, and looked for in the user's schema afterwards.
-fn pinned(url: &str) -> String {
-    let sign = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{sign}options[search_path]=public")
-}
-
 /// Connects, after one try whose refusal can be told apart from a pool's timeout.
 pub(crate) async fn open(url: &str) -> Result<PgPool, CliError> {
     drop(probe(url).await?);
-    let pool = hansom_engine::connect(&pinned(url), MAX_CONNECTIONS).await;
+    let pool = hansom_engine::connect(url, MAX_CONNECTIONS).await;
     pool.map_err(|error| refused(url, &error))
 }
 
 async fn probe(url: &str) -> Result<PgConnection, CliError> {
-    match tokio::time::timeout(FIRST_ANSWER, PgConnection::connect(&pinned(url))).await {
+    match tokio::time::timeout(FIRST_ANSWER, PgConnection::connect(url)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(refused(url, &error)),
         Err(_) => Err(unopened(Exit::Unreachable, url)

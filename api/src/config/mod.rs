@@ -75,11 +75,14 @@ pub enum Gateway {
 /// What is logged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Logging {
-    /// `HANSOM_LOG`, a filter of tracing's; default `info,sqlx=warn`.
+    /// `HANSOM_LOG`, a filter of tracing's; default [`DEFAULT_FILTER`].
     pub filter: String,
     /// `HANSOM_LOG_FORMAT`.
     pub format: LogFormat,
 }
+
+/// What is logged unless somebody says otherwise.
+pub const DEFAULT_FILTER: &str = "info,sqlx=warn";
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +130,7 @@ impl Config {
                     .map(|threads| threads as usize),
             },
             log: Logging {
-                filter: read.get(Key::Log, filter).unwrap_or_else(|| "info,sqlx=warn".to_owned()),
+                filter: read.get(Key::Log, filter).unwrap_or_else(|| DEFAULT_FILTER.to_owned()),
                 format: read.get(Key::LogFormat, format).unwrap_or(LogFormat::Text),
             },
             url: read.get(Key::Url, url).unwrap_or_else(|| "http://127.0.0.1:8088".to_owned()),

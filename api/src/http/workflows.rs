@@ -71,11 +71,17 @@ pub(crate) async fn start(
     let request = start_request(&body)?;
     refuse_while_draining(&api)?;
     let workflow_id = request.workflow_id.clone();
-    let started = api.client().start_raw(request).await?;
-    let outcome = match wait {
-        // The start is kept: whatever the wait comes to, that is what is answered.
-        Some(wait) => await_result(&api, &workflow_id, wait).await.ok(),
-        None => None,
+    let (started, outcome) = match wait {
+        Some(wait) => {
+            let (started, ending) = api.client().start_to_end(request).await?;
+            // The start is kept: whatever the wait comes to, that is what is answered.
+            let outcome = tokio::select! {
+                outcome = ending.outcome(wait) => outcome.ok(),
+                () = api.drained() => None,
+            };
+            (started, outcome)
+        }
+        None => (api.client().start_raw(request).await?, None),
     };
     let status = if started.existing { StatusCode::OK } else { StatusCode::CREATED };
     let location = [(LOCATION, format!("/v1/workflows/{workflow_id}"))];

@@ -165,7 +165,7 @@ impl Rig {
     /// The undos of a call's saga, in the order in which they were done.
     pub(crate) async fn undone(&self, call: i64) -> Vec<String> {
         let history = self.history(call).await;
-        let asked: Vec<&Value> = history.iter().filter_map(|item| item.get("asked")).collect();
+        let asked: Vec<&Value> = history.iter().filter(|item| is_command(item)).collect();
         let undos = asked.iter().filter_map(|command| command["undo"]["of"].as_u64());
         let of = |seq: u64| {
             let seq = usize::try_from(seq).expect("a position");
@@ -173,6 +173,13 @@ impl Rig {
         };
         undos.map(of).collect()
     }
+}
+
+/// Whether an event is a command: those are numbered among themselves.
+fn is_command(event: &Value) -> bool {
+    let commands =
+        ["run", "start_timer", "cancel_timer", "pivot", "unwind", "undo", "complete", "close"];
+    commands.iter().any(|command| event.get(command).is_some())
 }
 
 pub(crate) fn entries<const N: usize>(entries: [(&str, i64); N]) -> Vec<(String, i64)> {

@@ -15,6 +15,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+pub use start::Ending;
 pub use types::{
     Description, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity, PendingTimer,
     StartRequest, Started, Stuck, Summary, UndoPlan,
@@ -132,7 +133,9 @@ impl Client {
         if ledger.cause().is_some() {
             return Ok(());
         }
-        self.send(&row, "cancel".to_owned(), None, reason.map(str::to_owned)).await
+        // Text in the database has no NUL.
+        let reason = reason.map(|reason| reason.replace('\0', "\u{fffd}"));
+        self.send(&row, "cancel".to_owned(), None, reason).await
     }
 
     async fn send(

@@ -14,10 +14,16 @@ use crate::address::{Address, NAMESPACE, is_id, part_of};
 use crate::owner::{NewStart, StartAnswer, started};
 use crate::store::workflow::Row;
 use crate::store::{history, workflow};
+use crate::worker::hub::Watcher;
 use crate::worker::lane::ToLane;
 
 /// A commit that takes longer is not waited for; it may still take place.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many labels of one workflow.
+const LABELS_MAX: usize = 32;
+/// Bytes of a label's key, and of its value.
+const LABEL_MAX: usize = 255;
 
 impl Client {
     /// Starts a workflow. Durable when this returns; repeating it with the same
@@ -52,27 +58,22 @@ impl Client {
         self.begin(request, Uuid::now_v7()).await
     }
 
-    /// Starts, and waits for at most `wait` until it is closed.
+    /// Starts, and listens for the end from before the beginning: cheaper than
+    /// [`Client::start_raw`] and then [`Client::result`].
     ///
     /// # Errors
     ///
-    /// As [`Client::start_raw`], and [`ClientError::StillOpen`].
-    pub async fn run_raw(
+    /// As [`Client::start_raw`].
+    pub async fn start_to_end(
         &self,
         request: StartRequest,
-        wait: Duration,
-    ) -> Result<(Started, Outcome), ClientError> {
+    ) -> Result<(Started, Ending), ClientError> {
         let workflow_id = request.workflow_id.clone();
         let run = Uuid::now_v7();
-        // Before the start, so that no news is missed.
         let watcher = self.hub.watch(run);
         let started = self.begin(request, run).await?;
-        let outcome = if started.run == run && self.is_local(&workflow_id) {
-            self.hear_of_close(&workflow_id, watcher, wait).await?
-        } else {
-            self.result(&workflow_id, wait).await?
-        };
-        Ok((started, outcome))
+        let heard = (started.run == run && self.is_local(&workflow_id)).then_some(watcher);
+        Ok((started, Ending { client: self.clone(), workflow_id, heard }))
     }
 
     pub(super) fn is_local(&self, workflow_id: &str) -> bool {
@@ -104,6 +105,14 @@ impl Client {
             return Err(ClientError::InvalidId(request.workflow_id.clone()));
         }
         check_size("the input", &request.input)?;
+        // Refused here, because the database would refuse the whole batch it is in.
+        let unstorable = |text: &String| text.contains('\0') || text.len() > LABEL_MAX;
+        if request.labels.len() > LABELS_MAX
+            || request.labels.iter().any(|(key, value)| unstorable(key) || unstorable(value))
+        {
+            let rule = "at most 32 labels, each of at most 255 bytes and without NUL";
+            return Err(ClientError::InvalidInput(rule.to_owned()));
+        }
         let kind = self.registry.workflow(&request.workflow_type);
         let kind = kind.ok_or_else(|| ClientError::UnknownType {
             name: request.workflow_type.clone(),
@@ -189,6 +198,28 @@ impl Client {
             stored: hash(&row.workflow_type, stored),
             given: hash(&request.workflow_type, given),
         })
+    }
+}
+
+/// The end of a workflow, to be waited for.
+pub struct Ending {
+    client: Client,
+    workflow_id: String,
+    /// It is of this process, and so its end will be heard of.
+    heard: Option<Watcher>,
+}
+
+impl Ending {
+    /// How it ended, waiting for that for at most `wait`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::result`].
+    pub async fn outcome(self, wait: Duration) -> Result<Outcome, ClientError> {
+        match self.heard {
+            Some(watcher) => self.client.hear_of_close(&self.workflow_id, watcher, wait).await,
+            None => self.client.result(&self.workflow_id, wait).await,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 pub(crate) use batch::{
-    After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, StartReply, started,
+    After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, started,
 };
 pub(crate) use intake::{Answer, Message, NewStart, Stored};
 use resident::{Resident, Scene};

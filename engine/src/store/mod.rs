@@ -70,10 +70,11 @@ pub(crate) async fn connection(pool: &PgPool) -> Result<PgConnection, sqlx::Erro
     PgConnection::connect_with(&pool.connect_options()).await
 }
 
-/// The engine's migrations. Others may use the same table for their own.
+/// The engine's migrations, noted in the engine's own schema.
 pub fn migrator() -> sqlx::migrate::Migrator {
     let mut migrator = sqlx::migrate!("../migrations/engine");
-    migrator.set_ignore_missing(true);
+    migrator.create_schema("hansom");
+    migrator.dangerous_set_table_name("hansom.migration");
     migrator
 }
 

@@ -209,13 +209,11 @@ impl Errands {
                         let _ = back.send(fetched);
                         return;
                     }
+                    Err(_) if back.is_closed() => return,
                     Err(error) => tracing::warn!(%error, "fetch_failed"),
                 }
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(POLL);
-                if back.is_closed() {
-                    return;
-                }
             }
         });
     }

@@ -15,7 +15,11 @@ use serde::{Deserialize, Serialize};
 
 /// A fresh, migrated database.
 pub(crate) async fn fresh() -> TestDatabase {
-    database("hansom_engine", |url| async move {
+    // Another schema is another template.
+    let hash = hansom_engine::migrator().iter().fold(0_u32, |hash, migration| {
+        migration.checksum.iter().fold(hash, |hash, byte| hash.rotate_left(5) ^ u32::from(*byte))
+    });
+    database(&format!("hansom_engine_{hash:x}"), |url| async move {
         let pool = connect(&url, 2).await.unwrap();
         migrate(&pool, Some(16)).await.unwrap();
         pool.close().await;

@@ -1,5 +1,8 @@
 //! The engine on a real Postgres.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod crew;
+mod fencing;
 mod kit;
 mod sagas;
+mod takeover;

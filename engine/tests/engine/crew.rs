@@ -1,0 +1,201 @@
+//! More than one worker on one database, workers in processes of their own, and
+//! what must hold of the database whatever happened to them.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hansom_core::{ActivityContext, Failure, Handler, Handlers, Never, Workflows};
+use hansom_engine::{Registry, Settings, Worker, connect};
+use hansom_postgres::testing::TestDatabase;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::kit::{Charge, No, Notify, Refund, Trip};
+
+/// Far more than anything takes, and soon enough to be told of.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !so().await {
+        assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A connection to look with, and to break things with.
+pub(crate) async fn sql(url: &str) -> PgPool {
+    connect(url, 4).await.unwrap()
+}
+
+/// How many partitions each worker owns.
+pub(crate) async fn shares(sql: &PgPool) -> BTreeMap<Uuid, i64> {
+    let query = "select owner, count(*) from hansom.partition where owner is not null group by 1";
+    sqlx::query_as(query).fetch_all(sql).await.unwrap().into_iter().collect()
+}
+
+/// Waits until all partitions are shared out so, in any order.
+pub(crate) async fn shared_out(sql: &PgPool, expected: &[i64]) {
+    until(&format!("shares of {expected:?}"), async || {
+        let mut shares: Vec<_> = shares(sql).await.into_values().collect();
+        shares.sort_unstable();
+        shares == expected
+    })
+    .await;
+}
+
+pub(crate) async fn count(sql: &PgPool, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(sql).await.unwrap()
+}
+
+/// What must hold of every database: history is gapless and nobody's but a
+/// run's, and a row is closed exactly when its history is.
+pub(crate) async fn audit(sql: &PgPool) {
+    let gaps = "select count(*) from (
+            select event, lag(event + jsonb_array_length(events::jsonb), 1, 0)
+                over (partition by part, run order by event) as expected
+            from hansom.history) h
+        where event <> expected";
+    assert_eq!(count(sql, gaps).await, 0, "history is gapless");
+    let orphans = "select count(*) from hansom.history h
+        where not exists (select from hansom.workflow w where w.part = h.part and w.run = h.run)";
+    assert_eq!(count(sql, orphans).await, 0, "no history without its run");
+    let ends = "select count(*) from hansom.workflow w
+        where (status >= 3) <> exists (
+            select from hansom.history h
+            where h.part = w.part and h.run = w.run
+              and (h.events::jsonb -> -1) ?| array['complete', 'close']
+              and not exists (
+                  select from hansom.history l
+                  where l.part = h.part and l.run = h.run and l.event > h.event))";
+    assert_eq!(count(sql, ends).await, 0, "closed exactly when history is, and that is its end");
+    let twice = "select count(*) from (
+            select from hansom.event where what ?| array['complete', 'close']
+            group by part, run having count(*) > 1) e";
+    assert_eq!(count(sql, twice).await, 0, "closed once");
+}
+
+/// What the outside world saw, in a table: it outlives the processes that act.
+#[derive(Clone)]
+pub(crate) struct Books(pub(crate) PgPool);
+
+impl Books {
+    pub(crate) async fn open(sql: &PgPool) -> Self {
+        let table = "create table effect (key text primary key, name text, times int not null)";
+        sqlx::query(table).execute(sql).await.unwrap();
+        Self(sql.clone())
+    }
+
+    async fn enter(&self, name: &str, cx: &ActivityContext) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "insert into effect values ($1, $2, 1)
+             on conflict (key) do update set times = effect.times + 1",
+        )
+        .bind(cx.idempotency_key())
+        .bind(name)
+        .execute(&self.0)
+        .await
+        .map(drop)
+    }
+
+    /// Each run has exactly one charge by key and at most one refund, and a
+    /// refund where it did not complete.
+    pub(crate) async fn balance(&self) {
+        let wrong = "select count(*) from hansom.workflow w, lateral (
+                select count(*) filter (where name = 'charge') as charges,
+                       count(*) filter (where name = 'refund') as refunds
+                from effect e where split_part(e.key, '/', 1) = w.run::text) e
+            where charges <> 1 or refunds <> (w.status <> 3)::int";
+        assert_eq!(count(&self.0, wrong).await, 0, "one charge, and its refund");
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        let handlers = Handlers::default()
+            .with::<Charge>(self.clone())
+            .with::<Refund>(self.clone())
+            .with::<Notify>(self.clone());
+        Registry::new(Workflows::default().with::<Trip>(), handlers).unwrap()
+    }
+}
+
+impl Handler<Charge> for Books {
+    async fn handle(&self, _: Charge, cx: ActivityContext) -> Result<String, Failure<No>> {
+        if cx.workflow_id.starts_with("poison") {
+            std::process::abort();
+        }
+        self.enter("charge", &cx).await?;
+        Ok("paid".to_owned())
+    }
+}
+
+impl Handler<Refund> for Books {
+    async fn handle(&self, _: Refund, cx: ActivityContext) -> Result<(), Failure<Never>> {
+        Ok(self.enter("refund", &cx).await?)
+    }
+}
+
+impl Handler<Notify> for Books {
+    async fn handle(&self, _: Notify, cx: ActivityContext) -> Result<(), Failure<Never>> {
+        Ok(self.enter("notify", &cx).await?)
+    }
+}
+
+/// Where a worker process finds its database.
+const DATABASE: &str = "HANSOM_TEST_WORKER_OF";
+
+/// A worker in a process of its own. Killed when dropped: no leave, and commits
+/// in flight are cut.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn spawn(database: &TestDatabase) -> Self {
+        let program = std::env::current_exe().unwrap();
+        let child = Command::new(program)
+            .args(["--exact", "crew::a_worker_process", "--ignored"])
+            .env(DATABASE, database.url())
+            // It ends with this process, however that ends.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(mut self) {
+        assert!(!self.is_gone(), "it lives until it is killed");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "no test: the worker process of tests that kill one"]
+async fn a_worker_process() {
+    let Ok(url) = std::env::var(DATABASE) else { return };
+    std::thread::spawn(|| {
+        // Ends when the parent does.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+    let books = Books(sql(&url).await);
+    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let worker = Worker::start(sql(&url).await, books.registry(), settings).await;
+    std::future::pending::<()>().await;
+    drop(worker);
+}

@@ -1,0 +1,162 @@
+//! Partitions change hands: by agreement, and after a kill -9.
+
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use hansom_core::Status;
+
+use crate::crew::{Books, LEASE, Process, audit, count, shared_out, shares, sql, until};
+use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, worker};
+
+const AT_ONCE: Ride = Ride { patience_ms: 0 };
+const PATIENT: Ride = Ride { patience_ms: 600_000 };
+
+#[tokio::test]
+async fn workers_share_the_partitions_and_hand_them_over_at_once_when_they_drain() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database, &world).await;
+    shared_out(&sql, &[16]).await;
+    let ids: Vec<_> = (0..60).map(|n| format!("t{n}")).collect();
+    join_all(ids.iter().map(|id| client.start::<Trip>(id, &PATIENT)))
+        .await
+        .into_iter()
+        .for_each(|started| assert!(!started.unwrap().existing));
+    until("all are charged", async || world.count("charge") == 60).await;
+    let (two, _) = worker(&database, &world).await;
+    shared_out(&sql, &[8, 8]).await;
+    let (three, last) = worker(&database, &world).await;
+    shared_out(&sql, &[5, 5, 6]).await;
+    let before = world.attempts();
+    let begun = Instant::now();
+    one.drain().await;
+    shared_out(&sql, &[8, 8]).await;
+    assert!(begun.elapsed() < LEASE, "at once, and not after a lease: {:?}", begun.elapsed());
+    two.drain().await;
+    shared_out(&sql, &[16]).await;
+    assert_eq!(world.attempts(), before, "what was finished does not run again");
+    for id in &ids {
+        last.signal(id, &Arrive, None).await.unwrap();
+    }
+    for id in &ids {
+        assert_eq!(last.result(id, SOON).await.unwrap().status, Status::Completed);
+    }
+    assert_eq!((world.count("charge"), world.count("notify"), world.attempts()), (60, 60, 120));
+    let charged = "select count(*) from hansom.event where what ? 'attempt_lost'";
+    assert_eq!(count(&sql, charged).await, 0, "no attempt is charged");
+    audit(&sql).await;
+    three.drain().await;
+    assert!(shares(&sql).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_attempt_under_way_is_waited_for_when_a_worker_drains() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database, &world).await;
+    world.slow(700);
+    client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    until("the charge is under way", async || world.attempts() == 1).await;
+    let (two, other) = worker(&database, &world).await;
+    one.drain().await;
+    assert_eq!(other.result("t1", SOON).await.unwrap().status, Status::Completed);
+    assert_eq!(world.attempts(), 2, "one charge, one notification");
+    audit(&sql).await;
+    two.drain().await;
+}
+
+#[tokio::test]
+async fn a_killed_worker_is_taken_over_within_two_leases_and_every_saga_ends() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let books = Books::open(&sql).await;
+    let mut crew = vec![Process::spawn(&database), Process::spawn(&database)];
+    shared_out(&sql, &[8, 8]).await;
+    let (starter, client) = worker(&database, &world).await;
+    starter.readiness().begin_drain();
+    starter.drain().await;
+    shared_out(&sql, &[8, 8]).await;
+    let mut started = 0;
+    for _ in 0..3 {
+        let ids: Vec<_> = (started..started + 150).map(|n| format!("t{n}")).collect();
+        started += ids.len();
+        foreign_starts(&sql, &ids).await;
+        until("some are under way", async || {
+            count(&sql, "select count(*) from effect where name = 'charge'").await > 20
+        })
+        .await;
+        let killed = Instant::now();
+        let open = count(&sql, "select count(*) from hansom.workflow where status < 3").await;
+        assert!(open > 0, "it is killed in the middle of its work");
+        crew.remove(0).kill();
+        shared_out(&sql, &[16]).await;
+        assert!(killed.elapsed() < 2 * LEASE + LEASE / 2, "took {:?}", killed.elapsed());
+        crew.push(Process::spawn(&database));
+        shared_out(&sql, &[8, 8]).await;
+    }
+    until("all are closed", async || {
+        count(&sql, "select count(*) from hansom.workflow where status < 3").await == 0
+    })
+    .await;
+    let all = count(&sql, "select count(*) from hansom.workflow").await;
+    assert_eq!(usize::try_from(all).unwrap(), started);
+    let lost = count(&sql, "select count(*) from hansom.event where what ? 'attempt_lost'").await;
+    println!("{started} sagas, {lost} attempts lost with their worker");
+    books.balance().await;
+    audit(&sql).await;
+    assert_eq!(client.describe("t0").await.unwrap().status, Status::Completed);
+}
+
+/// As another process starts them, all in one transaction.
+async fn foreign_starts(sql: &sqlx::PgPool, ids: &[String]) {
+    let started = sqlx::query(
+        "select hansom.start(
+             ((('x' || encode(substr(sha256(convert_to('default', 'UTF8') || '\\x00' ||
+               convert_to(id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint & 4294967295) % 16)::int,
+             'default', id, 1, gen_random_uuid(), 'trip',
+             '[{\"started\":{\"input\":{\"patience_ms\":0}}}]', null)
+         from unnest($1) as i (id)",
+    );
+    let rows = started.bind(ids).execute(sql).await.unwrap().rows_affected();
+    assert_eq!(usize::try_from(rows).unwrap(), ids.len());
+}
+
+#[tokio::test]
+async fn a_run_that_takes_its_worker_down_five_times_is_parked_and_others_go_on() {
+    let database = fresh().await;
+    let sql = sql(database.url()).await;
+    let books = Books::open(&sql).await;
+    let (starter, client) = worker(&database, &World::default()).await;
+    starter.drain().await;
+    let mut process = Process::spawn(&database);
+    let mut lives = 1;
+    foreign_start(&sql, "poison").await;
+    until("it is parked", async || {
+        if process.is_gone() {
+            process = Process::spawn(&database);
+            lives += 1;
+            // Another saga is there in every life, and none is in its way.
+            foreign_start(&sql, &format!("t{lives}")).await;
+        }
+        client.describe("poison").await.unwrap().status == Status::Stuck
+    })
+    .await;
+    assert_eq!(lives, 6, "five workers are lost, and the sixth goes on");
+    let stuck = client.describe("poison").await.unwrap();
+    assert_eq!(stuck.now.stuck.unwrap().reason, "poison");
+    assert_eq!(stuck.now.activities[0].attempt, 5);
+    for life in 2..=lives {
+        let outcome = client.result(&format!("t{life}"), SOON).await.unwrap();
+        assert_eq!(outcome.status, Status::Completed);
+    }
+    client.cancel("poison", Some("enough")).await.unwrap();
+    assert_eq!(client.result("poison", SOON).await.unwrap().status, Status::Cancelled);
+    assert!(!process.is_gone(), "it is undone without being tried again");
+    assert_eq!(count(&sql, "select count(*) from effect where name = 'refund'").await, 1);
+    audit(&sql).await;
+    drop(books);
+}
+
+async fn foreign_start(sql: &sqlx::PgPool, id: &str) {
+    foreign_starts(sql, &[id.to_owned()]).await;
+}

@@ -30,15 +30,17 @@ mod owner;
 mod registry;
 mod settings;
 mod store;
+mod view;
 mod worker;
 
-pub use client::{
-    Client, Description, Ending, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity,
-    PendingTimer, StartRequest, Started, Stuck, Summary, UndoPlan, Watch,
-};
+pub use client::{Client, Ending, Watch};
 pub use error::{ClientError, EngineError};
-pub use hansom_core;
+pub use hansom_core::{self, Outcome};
 pub use registry::Registry;
 pub use settings::Settings;
 pub use store::{connect, measure, migrate, migrator};
+pub use view::{
+    Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingTimer,
+    StartRequest, Started, Stuck, Summary, UndoPlan,
+};
 pub use worker::{Readiness, Worker};

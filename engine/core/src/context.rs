@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::step::StepWithoutUndo;
-use crate::{Activity, Command, Never, Payload, Seq, Signal, StuckReason, Timestamp};
+use crate::{Command, Payload, Seq, Signal, StuckReason, Timestamp};
 
 /// The workflow's only window on the world.
 ///
@@ -54,7 +53,7 @@ pub struct Ctx(pub(crate) Rc<RefCell<State>>);
 ///     ctx.sleep(std::time::Duration::ZERO).await; // `ctx` is gone: there is no way back
 /// }
 /// ```
-pub struct Committed(Ctx);
+pub struct Committed(pub(crate) Ctx);
 
 /// What history has told the body so far, and what the body has asked for.
 #[derive(Default)]
@@ -64,7 +63,7 @@ pub(crate) struct State {
     /// The position of the next command.
     pub(crate) next: u32,
     /// Answers that nobody has taken yet.
-    pub(crate) outcomes: BTreeMap<Seq, Outcome>,
+    pub(crate) outcomes: BTreeMap<Seq, Answer>,
     pub(crate) mailboxes: BTreeMap<String, VecDeque<Payload>>,
     pub(crate) now: Timestamp,
     pub(crate) fault: Option<(StuckReason, String)>,
@@ -75,7 +74,7 @@ pub(crate) struct State {
 }
 
 /// How one command was answered.
-pub(crate) enum Outcome {
+pub(crate) enum Answer {
     Done(Payload),
     Refused(Payload),
     Unknown { attempts: u32, reason: String },
@@ -83,12 +82,6 @@ pub(crate) enum Outcome {
 }
 
 impl Ctx {
-    /// Asks for a side effect. Nothing happens until the step is awaited.
-    #[expect(clippy::needless_pass_by_value, reason = "`run(Charge { .. })` reads best")]
-    pub fn run<A: Activity>(&self, request: A) -> StepWithoutUndo<A> {
-        StepWithoutUndo::new(self.share(), &request)
-    }
-
     /// The mailbox of one kind of signal.
     pub fn signals<S: Signal>(&self) -> Signals<S> {
         Signals { ctx: self.share(), kind: std::marker::PhantomData }
@@ -230,16 +223,6 @@ impl State {
 }
 
 impl Committed {
-    /// Asks for a side effect that is retried until it succeeds.
-    pub async fn run<A: Activity<Error = Never>>(&self, request: A) -> A::Output {
-        match StepWithoutUndo::new(self.0.share(), &request).unlimited().await {
-            Ok(output) => output,
-            // An outcome that history should not have: never answered, so that
-            // the body stays where it is and the operator sees why.
-            Err(error) => self.0.fail(format!("{}: {error}", A::NAME)).await,
-        }
-    }
-
     /// Sleeps durably, as [`Ctx::sleep`].
     pub async fn sleep(&self, duration: Duration) {
         self.0.sleep(duration).await;
@@ -257,7 +240,7 @@ impl Committed {
 }
 
 impl Ctx {
-    async fn fail(&self, detail: String) -> ! {
+    pub(crate) async fn fail(&self, detail: String) -> ! {
         self.0.borrow_mut().fault = Some((StuckReason::Payload, detail));
         std::future::pending().await
     }

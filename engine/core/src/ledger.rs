@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    ActivityOptions, Call, Cause, Command, Direction, Event, Payload, Seq, Status, StuckReason,
-    Timestamp, UndoStatus,
+    ActivityOptions, Call, Cause, Command, Direction, Event, Outcome, Payload, Seq, Status,
+    StuckReason, Timestamp, UndoStatus,
 };
 
 /// An activity that has not answered yet.
@@ -331,9 +331,14 @@ impl Ledger {
         self.progress.cause.as_ref()
     }
 
-    /// What it returned, once completed.
-    pub fn output(&self) -> Option<&Payload> {
-        self.progress.output.as_ref()
+    /// How it ended, once it is closed.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let error = match &self.progress.cause {
+            Some(Cause::Failed { error }) => Some(error.clone()),
+            Some(Cause::Cancelled) | None => None,
+        };
+        let output = self.progress.output.clone();
+        self.status.is_closed().then_some(Outcome { status: self.status, output, error })
     }
 
     /// How many events its history has.

@@ -61,6 +61,6 @@ pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timest
 pub use ledger::{Because, Ledger, News, PlannedUndo, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use options::{ActivityOptions, RetryPolicy};
-pub use status::{Status, UndoStatus};
+pub use status::{Outcome, Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};
 pub use workflows::Workflows;

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::context::Outcome;
+use crate::context::Answer;
 use crate::{
     Cause, Command, Ctx, Event, Ledger, Payload, Seq, Status, StuckReason, Timestamp, Workflow,
 };
@@ -141,14 +141,14 @@ impl Machine {
         let mut state = self.ctx.0.borrow_mut();
         state.now = at;
         match event {
-            Event::Done { seq, output } => drop(state.outcomes.insert(seq, Outcome::Done(output))),
+            Event::Done { seq, output } => drop(state.outcomes.insert(seq, Answer::Done(output))),
             Event::Refused { seq, error } => {
-                state.outcomes.insert(seq, Outcome::Refused(error));
+                state.outcomes.insert(seq, Answer::Refused(error));
             }
             Event::Unknown { seq, attempts, reason } => {
-                state.outcomes.insert(seq, Outcome::Unknown { attempts, reason });
+                state.outcomes.insert(seq, Answer::Unknown { attempts, reason });
             }
-            Event::Fired { seq } => drop(state.outcomes.insert(seq, Outcome::Fired)),
+            Event::Fired { seq } => drop(state.outcomes.insert(seq, Answer::Fired)),
             Event::Signalled { name, payload, .. } => {
                 state.mailboxes.entry(name).or_default().push_back(payload);
             }

@@ -1,6 +1,8 @@
-//! The two words for where a workflow is: its own, and its undos'.
+//! The words for where a workflow is, and for how it ended.
 
 use serde::Serialize;
+
+use crate::Payload;
 
 /// Where a workflow is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,4 +42,15 @@ pub enum UndoStatus {
     Done,
     /// Some undos are done, and some that were tried are still owed.
     Partial,
+}
+
+/// How a workflow ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// [`Status::Completed`], [`Status::Failed`] or [`Status::Cancelled`].
+    pub status: Status,
+    /// What it returned, when it completed.
+    pub output: Option<Payload>,
+    /// Why it failed, when it did.
+    pub error: Option<Payload>,
 }

@@ -5,18 +5,38 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::context::Outcome;
+use crate::context::Answer;
 use crate::{
-    Activity, ActivityError, ActivityOptions, Call, Command, Ctx, Harmless, Never, Payload,
-    RetryPolicy, Seq,
+    Activity, ActivityError, ActivityOptions, Call, Command, Committed, Ctx, Harmless, Never,
+    Payload, RetryPolicy, Seq,
 };
+
+impl Ctx {
+    /// Asks for a side effect. Nothing happens until the step is awaited.
+    #[expect(clippy::needless_pass_by_value, reason = "`run(Charge { .. })` reads best")]
+    pub fn run<A: Activity>(&self, request: A) -> StepWithoutUndo<A> {
+        StepWithoutUndo::new(self.share(), &request)
+    }
+}
+
+impl Committed {
+    /// Asks for a side effect that is retried until it succeeds.
+    pub async fn run<A: Activity<Error = Never>>(&self, request: A) -> A::Output {
+        match StepWithoutUndo::new(self.0.share(), &request).unlimited().await {
+            Ok(output) => output,
+            // An outcome that history should not have: never answered, so that
+            // the body stays where it is and the operator sees why.
+            Err(error) => self.0.fail(format!("{}: {error}", A::NAME)).await,
+        }
+    }
+}
 
 /// A side effect that has not yet said how it would be undone.
 #[must_use = "a step does nothing unless awaited"]
 pub struct StepWithoutUndo<A: Activity>(Step<A>);
 
 impl<A: Activity> StepWithoutUndo<A> {
-    pub(crate) fn new(ctx: Ctx, request: &A) -> Self {
+    fn new(ctx: Ctx, request: &A) -> Self {
         Self(Step {
             ctx,
             request: Payload::of(request),
@@ -52,7 +72,7 @@ impl<A: Activity> StepWithoutUndo<A> {
 
     /// Past the pivot there is nothing to undo, and no end of trying: the
     /// ledger knows, so that nothing has to be written down.
-    pub(crate) fn unlimited(self) -> Step<A> {
+    fn unlimited(self) -> Step<A> {
         self.0
     }
 }
@@ -122,14 +142,14 @@ impl<A: Activity> Future for Step<A> {
         };
         self.seq = Some(seq);
         self.ctx.look(cx, |state| match state.outcomes.remove(&seq)? {
-            Outcome::Done(output) => state.decode(A::NAME, &output).map(Ok),
-            Outcome::Refused(error) => {
+            Answer::Done(output) => state.decode(A::NAME, &output).map(Ok),
+            Answer::Refused(error) => {
                 state.decode(A::NAME, &error).map(|error| Err(ActivityError::Refused(error)))
             }
-            Outcome::Unknown { attempts, reason } => {
+            Answer::Unknown { attempts, reason } => {
                 Some(Err(ActivityError::Unknown { attempts, reason }))
             }
-            Outcome::Fired => unreachable!("only timers fire"),
+            Answer::Fired => unreachable!("only timers fire"),
         })
     }
 }

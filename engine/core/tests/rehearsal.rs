@@ -101,7 +101,7 @@ fn ok_commits() {
     let script = Script::<Line>::start(&()).complete::<A>(&1).complete::<B>(&2);
     let script = script.complete::<Last>(&3);
     assert_eq!(script.story(), ["a", "b", "pivot", "last", "completed"]);
-    assert_eq!(script.ledger().output().unwrap().get(), "6");
+    assert_eq!(script.ledger().outcome().unwrap().output.unwrap().get(), "6");
     assert_eq!(script.ledger().undo_status(), UndoStatus::None);
 }
 

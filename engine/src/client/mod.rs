@@ -6,7 +6,6 @@
 
 mod read;
 mod start;
-mod types;
 
 use std::sync::Arc;
 
@@ -16,17 +15,13 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use start::Ending;
-pub use types::{
-    Description, Filter, HistoryEvent, IdReuse, Now, Outcome, Page, PendingActivity, PendingTimer,
-    StartRequest, Started, Stuck, Summary, UndoPlan,
-};
 
 use crate::address::{NAMESPACE, is_id, part_of};
 use crate::owner::Message;
 use crate::store::workflow::Row;
 use crate::store::{history, inbox, workflow};
 use crate::worker::hub::{Hub, Watcher};
-use crate::worker::lane::ToLane;
+use crate::worker::told::ToLane;
 use crate::{ClientError, Registry};
 
 /// No payload is larger, in bytes of JSON.

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use hansom_core::{Event, Ledger, Status, Timestamp};
+use hansom_core::{Event, Ledger, Outcome, Status, Timestamp};
 use tokio::time::Instant;
 
-use super::{
-    Client, Description, Filter, HistoryEvent, Now, Outcome, Page, PendingActivity, PendingTimer,
-    Stuck, Summary, UndoPlan,
-};
+use super::Client;
 use crate::ClientError;
 use crate::address::NAMESPACE;
 use crate::store::{history, to_time, workflow};
+use crate::view::{
+    Description, Filter, HistoryEvent, Now, Page, PendingActivity, PendingTimer, Stuck, Summary,
+    UndoPlan,
+};
 use crate::worker::hub::{News, Watcher};
 
 /// What another process commits is looked for this often …
@@ -144,7 +145,7 @@ impl Client {
             return Ok(None);
         }
         let ledger = ledger(&history::of(&self.pool, row.part, row.run).await?);
-        Ok(Some(Outcome::of(&ledger)))
+        Ok(ledger.outcome())
     }
 
     /// Workflows that fit a filter, newest first.

@@ -1,6 +1,6 @@
 //! Starting: at most one open run per workflow id, whatever is repeated.
 
-use hansom_core::{Event, Payload, Status, Workflow};
+use hansom_core::{Event, Outcome, Payload, Status, Workflow};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Client, IdReuse, Outcome, StartRequest, Started, check_size, invalid};
+use super::{Client, check_size, invalid};
 use crate::ClientError;
 use crate::address::{Address, NAMESPACE, is_id, part_of};
 use crate::owner::{NewStart, StartAnswer, started};
 use crate::store::workflow::Row;
 use crate::store::{history, workflow};
+use crate::view::{IdReuse, StartRequest, Started};
 use crate::worker::hub::Watcher;
-use crate::worker::lane::ToLane;
+use crate::worker::told::ToLane;
 
 /// A commit that takes longer is not waited for; it may still take place.
 const PATIENCE: Duration = Duration::from_secs(10);

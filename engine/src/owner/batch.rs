@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use hansom_core::{Call, Direction, Event, Payload, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Call, Direction, Event, Outcome, Payload, Seq, Status, Timestamp, UndoStatus};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::address::{Address, Part};
-use crate::client::Outcome;
 
 /// Rows of one transaction.
 #[derive(Debug, Default)]

@@ -34,9 +34,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
-pub(crate) use batch::{
-    After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, started,
-};
+pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, started};
 pub(crate) use intake::{Answer, Message, NewStart, Stored};
 use resident::{Resident, Scene};
 use runs::{Runs, Wake};

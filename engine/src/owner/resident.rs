@@ -10,7 +10,6 @@ use hansom_core::{
 use super::batch::{AlarmRow, Batch, Cached, Dispatch, HistoryRow, UpdateRow};
 use crate::Registry;
 use crate::address::Address;
-use crate::client::Outcome;
 
 /// A run that has lost its worker this often in one step is not tried again.
 const POISON: u32 = 5;
@@ -334,10 +333,9 @@ impl Resident {
         if cached == self.cached {
             return;
         }
-        let closes = status.is_closed() && !self.cached.status.is_closed();
+        let was_open = !self.cached.status.is_closed();
         self.update(cached, scene);
-        if closes {
-            let outcome = Outcome::of(self.machine.ledger());
+        if let Some(outcome) = self.machine.ledger().outcome().filter(|_| was_open) {
             scene.batch.after.closed.push((self.address.run, outcome));
         }
     }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{from_time, history, status_code, status_of, undo_code, undo_of};
 use crate::address::{Address, Part};
-use crate::client::{Filter, Summary};
 use crate::owner::{Cached, Stored};
+use crate::view::{Filter, Summary};
 
 /// A row.
 #[derive(Debug, FromRow)]

@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use super::lane::ToLane;
+use super::told::{Loaded, ToLane};
 use crate::address::{Address, Part};
-use crate::owner::{HORIZON, Owner, Stored};
+use crate::owner::{HORIZON, Owner};
 use crate::store::{alarm, inbox, workflow};
 
 /// The inbox is looked at this often, whatever hints say.
@@ -28,16 +28,6 @@ const LOAD: usize = 500;
 const READ: i64 = 1_000;
 /// So many alarms are read at once.
 const ALARMS: usize = 20_000;
-
-/// Histories that were asked for.
-pub(crate) struct Loaded {
-    asked: Vec<Arc<Address>>,
-    stored: Vec<Stored>,
-    /// There, but its history makes no sense; somebody has to look.
-    unreadable: Vec<Uuid>,
-    /// More of a recovery: of these partitions, after this run.
-    next: Option<(Vec<Part>, Uuid)>,
-}
 
 enum Load {
     Runs(Vec<Arc<Address>>),

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hansom_core::Outcome;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
-use super::lane::ToLane;
+use super::told::ToLane;
 use crate::address::Part;
-use crate::client::Outcome;
 
 /// No lane of this process.
 const NOWHERE: usize = usize::MAX;

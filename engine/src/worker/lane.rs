@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use super::attempt;
 use super::committer::{Committer, Fate};
-use super::errands::{Errands, Loaded};
+use super::errands::Errands;
 use super::hub::{Hub, News};
+use super::told::ToLane;
 use crate::Registry;
 use crate::address::Part;
 use crate::clock::Clock;
-use crate::owner::{AlarmRow, Answer, Batch, Message, NewStart, Owner};
+use crate::owner::{Batch, Owner};
 use crate::store::commit::{Columns, Lane as Fenced};
 use hansom_core::Timestamp;
 
@@ -29,30 +30,6 @@ use hansom_core::Timestamp;
 const INTAKE: usize = 1_024;
 /// How often what is idle is looked at.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
-
-/// What a lane is told.
-pub(crate) enum ToLane {
-    /// Start a workflow.
-    Start(NewStart),
-    /// An attempt was answered.
-    Answer(Answer),
-    /// The worker has a new identity: whatever was owned is lost.
-    Join(Uuid, oneshot::Sender<()>),
-    /// These partitions are owned now; the flag says whether they were left in peace.
-    Gained(Vec<(Part, i64, bool)>),
-    /// Stop with these partitions, waiting so long for attempts under way.
-    Release(Vec<Part>, Duration, oneshot::Sender<()>),
-    /// Something may be in the inbox.
-    Poke,
-    /// End.
-    Stop,
-    /// Histories that were asked for.
-    Loaded(Loaded),
-    /// The inbox was read, to its end or not.
-    Inbox(Vec<Message>, bool),
-    /// The alarms due before a time.
-    Alarms(Vec<AlarmRow>, Timestamp),
-}
 
 /// Partitions on their way out.
 struct Release {

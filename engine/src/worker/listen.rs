@@ -11,7 +11,7 @@ use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
 use super::hub::Hub;
-use super::lane::ToLane;
+use super::told::ToLane;
 
 /// The channel; its payload is a partition, or `partitions`.
 const CHANNEL: &str = "hansom";

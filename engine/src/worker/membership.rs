@@ -24,7 +24,7 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::hub::Hub;
-use super::lane::ToLane;
+use super::told::ToLane;
 use crate::Settings;
 use crate::address::Part;
 use crate::clock::Clock;

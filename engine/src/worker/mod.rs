@@ -4,9 +4,10 @@ mod attempt;
 mod committer;
 mod errands;
 pub(crate) mod hub;
-pub(crate) mod lane;
+mod lane;
 mod listen;
 mod membership;
+pub(crate) mod told;
 
 use std::sync::Arc;
 use std::thread;
@@ -137,8 +138,8 @@ impl Readiness {
 fn run_lane(
     index: usize,
     shared: Shared,
-    inbox: tokio::sync::mpsc::UnboundedReceiver<lane::ToLane>,
-    back: tokio::sync::mpsc::UnboundedSender<lane::ToLane>,
+    inbox: tokio::sync::mpsc::UnboundedReceiver<told::ToLane>,
+    back: tokio::sync::mpsc::UnboundedSender<told::ToLane>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {

@@ -1,9 +1,11 @@
-//! What a client says and hears. The JSON of these types is the REST API's.
+//! Workflows as a caller sees them: what it says, and what it hears.
+//!
+//! The JSON of these types is the REST API's.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use hansom_core::{Because, Cause, Ledger, Payload, PlannedUndo, Seq, Status, UndoStatus};
+use hansom_core::{Because, Payload, PlannedUndo, Seq, Status, UndoStatus};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -183,27 +185,6 @@ pub struct HistoryEvent {
     /// What happened, as stored: one key that names it, and its details.
     #[serde(flatten)]
     pub what: hansom_core::Event,
-}
-
-/// How a workflow ended.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// [`Status::Completed`], [`Status::Failed`] or [`Status::Cancelled`].
-    pub status: Status,
-    /// What it returned, when it completed.
-    pub output: Option<Payload>,
-    /// Why it failed, when it did.
-    pub error: Option<Payload>,
-}
-
-impl Outcome {
-    pub(crate) fn of(ledger: &Ledger) -> Self {
-        let error = match ledger.cause() {
-            Some(Cause::Failed { error }) => Some(error.clone()),
-            Some(Cause::Cancelled) | None => None,
-        };
-        Self { status: ledger.status(), output: ledger.output().cloned(), error }
-    }
 }
 
 /// What would be undone if a workflow unwound now.

@@ -1,0 +1,45 @@
+//! What a lane is told, by whomever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansom_core::Timestamp;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::address::{Address, Part};
+use crate::owner::{AlarmRow, Answer, Message, NewStart, Stored};
+
+/// What a lane is told.
+pub(crate) enum ToLane {
+    /// Start a workflow.
+    Start(NewStart),
+    /// An attempt was answered.
+    Answer(Answer),
+    /// The worker has a new identity: whatever was owned is lost.
+    Join(Uuid, oneshot::Sender<()>),
+    /// These partitions are owned now; the flag says whether they were left in peace.
+    Gained(Vec<(Part, i64, bool)>),
+    /// Stop with these partitions, waiting so long for attempts under way.
+    Release(Vec<Part>, Duration, oneshot::Sender<()>),
+    /// Something may be in the inbox.
+    Poke,
+    /// End.
+    Stop,
+    /// Histories that were asked for.
+    Loaded(Loaded),
+    /// The inbox was read, to its end or not.
+    Inbox(Vec<Message>, bool),
+    /// The alarms due before a time.
+    Alarms(Vec<AlarmRow>, Timestamp),
+}
+
+/// Histories that were asked for.
+pub(crate) struct Loaded {
+    pub(crate) asked: Vec<Arc<Address>>,
+    pub(crate) stored: Vec<Stored>,
+    /// There, but its history makes no sense; somebody has to look.
+    pub(crate) unreadable: Vec<Uuid>,
+    /// More of a recovery: of these partitions, after this run.
+    pub(crate) next: Option<(Vec<Part>, Uuid)>,
+}

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
+use crate::debt::{Because, Debt, PlannedUndo};
 use crate::{
     ActivityOptions, Call, Cause, Command, Direction, Event, Outcome, Payload, Seq, Status,
     StuckReason, Timestamp, UndoStatus,
@@ -34,41 +33,6 @@ pub struct Running {
     /// The step's own options, when it overrides its type's.
     pub options: Option<ActivityOptions>,
     undo: Option<Call>,
-}
-
-/// Why an undo is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Because {
-    /// The action was done.
-    Done,
-    /// Nobody knows whether the action was done.
-    Unknown,
-    /// The action has not answered yet; it is waited for first.
-    InFlight,
-}
-
-/// One line of an undo plan.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlannedUndo {
-    /// The action to be undone.
-    pub of: Seq,
-    /// The activity that undoes it.
-    pub activity: String,
-    /// What that activity will be asked.
-    pub request: Payload,
-    /// Why it is owed.
-    pub because: Because,
-    /// Whether it was tried until its attempts ran out.
-    pub exhausted: bool,
-}
-
-#[derive(Debug)]
-struct Debt {
-    of: Seq,
-    undo: Call,
-    because: Because,
-    exhausted: bool,
 }
 
 /// What one delivery changed: for the owner to write down and to act on.

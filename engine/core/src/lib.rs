@@ -44,6 +44,7 @@
 
 mod context;
 mod contract;
+mod debt;
 mod handler;
 mod history;
 mod ledger;
@@ -56,9 +57,10 @@ mod workflows;
 
 pub use context::{Committed, Ctx, Either, Elapsed, Signals};
 pub use contract::{Activity, ActivityError, Harmless, Never, Signal, Workflow};
+pub use debt::{Because, PlannedUndo};
 pub use handler::{ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers};
 pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timestamp};
-pub use ledger::{Because, Ledger, News, PlannedUndo, Rang, Running};
+pub use ledger::{Ledger, News, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use options::{ActivityOptions, RetryPolicy};
 pub use status::{Outcome, Status, UndoStatus};

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::books;
+use crate::history::{History, Spent};
+use crate::process::{Process, until};
+use crate::town::{Answer, Api, Town};
+
+/// The default: a handover that takes a fraction of it did not wait for it.
+const LEASE: &str = "5s";
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Longer than anything that a drain could be mistaken for, and within the activity's time.
+const DRIVER_THINKS: u64 = 3_000;
+
+fn place(api: &Api, count: usize) -> Vec<JoinHandle<Result<Answer, reqwest::Error>>> {
+    let place = |_| {
+        let api = api.clone();
+        let ask = json!({ "userId": 1, "userName": "nana", "distance": 20 });
+        tokio::spawn(async move { api.post("/calls", ask).await })
+    };
+    (0..count).map(place).collect()
+}
+
+async fn assert_placed(calls: Vec<JoinHandle<Result<Answer, reqwest::Error>>>) {
+    for call in calls {
+        let answer = call.await.expect("it ends").expect("it is answered");
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+}
+
+/// Asks a server all the time whether it is ready, until it says no.
+fn watch_readiness(api: &Api) -> (JoinHandle<bool>, Arc<AtomicBool>) {
+    let (api, was_ready) = (api.clone(), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&was_ready);
+    let watching = tokio::spawn(async move {
+        while let Ok(answer) = api.get("/readyz").await {
+            match answer.status {
+                200 => seen.store(true, Ordering::Release),
+                status => return status == 503,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    });
+    (watching, was_ready)
+}
+
+/// Waits until all partitions are one server's; answers how long after `since`.
+async fn all_owned_by(town: &Town, server: &Process, since: Instant) -> Duration {
+    town.shared_by(&[server]).await;
+    since.elapsed()
+}
+
+/// Everybody at home, and no attempt was ever made twice.
+async fn assert_nothing_was_charged(town: &Town, api: &Api) {
+    books::close_all(&town.books, api, &[]).await;
+    let tally = books::check(&town.books, api, &[]).await;
+    let calls = usize::try_from(town.count("hansom.workflow").await).expect("a few");
+    assert_eq!(tally.completed, calls);
+    for call in 1..=calls {
+        let history = History::of_call(api, i64::try_from(call).expect("a few")).await;
+        let spent = (history.spent(Spent::Failed), history.lost());
+        assert_eq!(spent, (0, 0), "call {call}: every attempt is the first: {:?}", history.steps());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_keeps_what_is_in_flight_and_hands_the_partitions_over_at_once() {
+    let town = Town::new().await;
+    let (mut leaver, heir) = (town.serve(LEASE).await, town.serve(LEASE).await);
+    town.shared_by(&[&leaver, &heir]).await;
+    let (worker, api) = (leaver.worker(), Api::to(&leaver.url));
+    let of_heir = Api::to(&heir.url);
+    for server in [&api, &of_heir] {
+        server.fault("payment", json!({ "latency_ms": 400 })).await;
+        server.fault("drive", json!({ "latency_ms": DRIVER_THINKS })).await;
+    }
+    assert_placed(place(&api, 12)).await;
+    let (readiness, was_ready) = watch_readiness(&api);
+    let calls = place(&api, 12);
+    until("attempts of both kinds are under way, and it is ready", async || {
+        let drives = town.in_flight(&worker, "request_drive").await;
+        let charges = town.in_flight(&worker, "charge_fare").await;
+        let all = drives.len() >= 2 && charges.len() >= 2 && was_ready.load(Ordering::Acquire);
+        all.then_some(())
+    })
+    .await;
+    leaver.signal("-TERM");
+    let told = Instant::now();
+    let drives = town.in_flight(&worker, "request_drive").await;
+    assert!(!drives.is_empty(), "they were answered before it was told to stop");
+    assert!(readiness.await.expect("it ends"), "it never said that it is not ready");
+
+    assert_placed(calls).await;
+    assert_eq!(leaver.ended().await.code(), Some(0));
+    let left = leaver.log.until("left").await.seen;
+    let handed_over = all_owned_by(&town, &heir, left).await;
+    println!(
+        "stopped {} ms after SIGTERM; all partitions are the other's {} ms after it left",
+        (left - told).as_millis(),
+        handed_over.as_millis()
+    );
+    assert!(handed_over < AT_ONCE);
+    // The other's driver service has had no time yet for answers of its own.
+    for call in drives {
+        let step = History::of_call(&of_heir, call).await.step("request_drive");
+        assert!(step.expect("it was asked").answered, "call {call}: the answer was dropped");
+    }
+    assert!(heir.log.all("buried").is_empty(), "it was handed over, not taken");
+    of_heir.fault("drive", json!({})).await;
+    assert_nothing_was_charged(&town, &of_heir).await;
+    hand_over_to_a_new_one(&town, heir).await;
+}
+
+/// One server at a time, as where there is only one: the next one begins where the last one ended.
+async fn hand_over_to_a_new_one(town: &Town, mut last: Process) {
+    assert_placed(place(&Api::to(&last.url), 4)).await;
+    last.signal("-TERM");
+    assert_eq!(last.ended().await.code(), Some(0));
+    let began = Instant::now();
+    let next = town.serve(LEASE).await;
+    let owned = all_owned_by(town, &next, began).await;
+    println!("a new one owns everything {} ms after its start", owned.as_millis());
+    assert!(owned < AT_ONCE);
+    assert_nothing_was_charged(town, &Api::to(&next.url)).await;
+    next.log.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_ends_it_at_once_and_the_next_one_finds_everything_consistent() {
+    let town = Town::new().await;
+    let mut server = town.serve("1s").await;
+    let (worker, api) = (server.worker(), Api::to(&server.url));
+    api.fault("drive", json!({ "latency_ms": DRIVER_THINKS })).await;
+    assert_placed(place(&api, 8)).await;
+    let caught = until("drivers are asked for", async || {
+        let drives = town.in_flight(&worker, "request_drive").await;
+        (drives.len() == 8).then_some(drives)
+    })
+    .await;
+    server.signal("-TERM");
+    server.log.until("server.draining").await;
+    server.signal("-TERM");
+    let told = Instant::now();
+    assert_eq!(server.ended().await.code(), Some(130));
+    println!("ended {} ms after the second SIGTERM", told.elapsed().as_millis());
+    assert!(told.elapsed() < AT_ONCE, "it waited for the attempts under way");
+    assert_eq!(server.log.all("server.aborted").len(), 1);
+    assert!(server.log.all("left").is_empty(), "it left in peace: nothing was aborted");
+    assert_eq!(town.in_flight(&worker, "request_drive").await, caught);
+
+    let next = town.serve("1s").await;
+    let api = Api::to(&next.url);
+    books::close_all(&town.books, &api, &[]).await;
+    let tally = books::check(&town.books, &api, &[]).await;
+    assert_eq!((tally.completed, tally.lost_in), (8, 8), "{tally:?}");
+    next.log.assert_calm();
+}

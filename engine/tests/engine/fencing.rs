@@ -26,8 +26,7 @@ async fn paper_worker(sql: &PgPool) -> Uuid {
 }
 
 async fn age(sql: &PgPool, worker: Uuid) {
-    let statement =
-        "update hansom.worker set heartbeat_at = heartbeat_at - interval '1 h' where worker_id = $1";
+    let statement = "update hansom.worker set heartbeat_at = heartbeat_at - interval '1 h' where worker_id = $1";
     sqlx::query(statement).bind(worker).execute(sql).await.unwrap();
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct World(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     effects: Mutex<BTreeMap<String, String>>,
+    /// The number of the last attempt of each kind.
+    numbers: Mutex<BTreeMap<String, u32>>,
     attempts: AtomicU32,
     failing: AtomicU32,
     refusing: AtomicU32,
@@ -65,8 +67,24 @@ impl World {
         self.0.effects.lock().unwrap().values().filter(|effect| *effect == name).count()
     }
 
+    /// How many effects of that name each run had.
+    pub(crate) fn per_run(&self, name: &str) -> BTreeMap<String, usize> {
+        let effects = self.0.effects.lock().unwrap();
+        let mut runs = BTreeMap::new();
+        for (key, _) in effects.iter().filter(|(_, effect)| *effect == name) {
+            *runs.entry(key.split('/').next().unwrap().to_owned()).or_default() += 1;
+        }
+        runs
+    }
+
+    /// Which attempt the last of that name was, from 1.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        self.0.numbers.lock().unwrap().get(name).copied()
+    }
+
     async fn act<E>(&self, name: &str, cx: &ActivityContext) -> Result<bool, Failure<E>> {
         self.0.attempts.fetch_add(1, Ordering::SeqCst);
+        self.0.numbers.lock().unwrap().insert(name.to_owned(), cx.attempt);
         let slow = self.0.slow.load(Ordering::SeqCst);
         if slow > 0 {
             tokio::time::sleep(Duration::from_millis(u64::from(slow))).await;
@@ -190,12 +208,55 @@ impl Workflow for Trip {
     }
 }
 
+/// Calls the roll: waits for so many names, and answers them in order.
+pub(crate) struct Roll;
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Name(pub(crate) String);
+impl Signal for Name {
+    const NAME: &'static str = "name";
+}
+
+impl Workflow for Roll {
+    const NAME: &'static str = "roll";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    const SIGNALS: &'static [&'static str] = &[Name::NAME];
+    type Input = usize;
+    type Output = Vec<String>;
+    type Error = Never;
+
+    async fn run(ctx: Ctx, count: usize) -> Result<Vec<String>, Never> {
+        let (signals, mut names) = (ctx.signals::<Name>(), Vec::new());
+        while names.len() < count {
+            names.push(signals.next().await.0);
+        }
+        Ok(names)
+    }
+}
+
+/// Sleeps, however shortly, and only then charges.
+pub(crate) struct Late;
+
+impl Workflow for Late {
+    const NAME: &'static str = "late";
+    const ACTIVITIES: &'static [&'static str] = &[Charge::NAME, Refund::NAME];
+    type Input = u64;
+    type Output = String;
+    type Error = ActivityError<No>;
+
+    async fn run(ctx: Ctx, millis: u64) -> Result<String, Self::Error> {
+        ctx.sleep(Duration::from_millis(millis)).await;
+        ctx.run(Charge).undo(Refund).await
+    }
+}
+
 pub(crate) fn registry(world: &World) -> Registry {
     let handlers = Handlers::default()
         .with::<Charge>(world.clone())
         .with::<Refund>(world.clone())
         .with::<Notify>(world.clone());
-    Registry::new(Workflows::default().with::<Trip>(), handlers).unwrap()
+    let workflows = Workflows::default().with::<Trip>().with::<Roll>().with::<Late>();
+    Registry::new(workflows, handlers).unwrap()
 }
 
 /// A worker with a short lease.

@@ -4,5 +4,8 @@
 mod crew;
 mod fencing;
 mod kit;
+mod restart;
 mod sagas;
+mod starts;
 mod takeover;
+mod waiting;

@@ -174,7 +174,17 @@ fn erase<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Attempt {
             return Attempt::Failed { reason: reason.to_string(), retry_after: after };
         }
     };
-    encoded.unwrap_or_else(|error| Attempt::failed(format!("answer of {}: {error}", A::NAME)))
+    match encoded {
+        Ok(Attempt::Done(payload) | Attempt::Refused(payload))
+            if payload.get().len() > Payload::MAX =>
+        {
+            let bytes = payload.get().len();
+            let limit = Payload::MAX;
+            Attempt::failed(format!("answer of {}: {bytes} bytes; the limit is {limit}", A::NAME))
+        }
+        Ok(attempt) => attempt,
+        Err(error) => Attempt::failed(format!("answer of {}: {error}", A::NAME)),
+    }
 }
 
 /// Handlers by the name of the activity they perform.

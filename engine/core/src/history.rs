@@ -45,6 +45,9 @@ impl Timestamp {
 pub struct Payload(Arc<RawValue>);
 
 impl Payload {
+    /// No payload is larger, in bytes of JSON.
+    pub const MAX: usize = 2 * 1024 * 1024;
+
     /// Encodes a value.
     ///
     /// # Errors

@@ -16,6 +16,9 @@ use crate::{
     Cause, Command, Ctx, Event, Ledger, Payload, Seq, Status, StuckReason, Timestamp, Workflow,
 };
 
+/// A history that grows past this leaves its run stuck; it can still be cancelled.
+const EVENTS_MAX: u32 = 50_000;
+
 type Body = Pin<Box<dyn Future<Output = Result<Payload, Payload>>>>;
 
 /// A workflow type with its types erased.
@@ -173,9 +176,12 @@ impl Machine {
             let detail = "this binary has no workflow of that type".to_owned();
             return self.fail(StuckReason::UnknownType, detail);
         };
-        match (kind.start)(self.ctx.share(), input) {
-            Ok(body) => self.body = Some(body),
-            Err(error) => self.fail(StuckReason::Payload, format!("input: {error}")),
+        // Decoding is the author's code as well.
+        let started = catch_unwind(AssertUnwindSafe(|| (kind.start)(self.ctx.share(), input)));
+        match started {
+            Ok(Ok(body)) => self.body = Some(body),
+            Ok(Err(error)) => self.fail(StuckReason::Payload, format!("input: {error}")),
+            Err(panic) => self.fail(StuckReason::Panic, panic_text(&*panic)),
         }
     }
 
@@ -248,6 +254,10 @@ impl Machine {
         if self.ledger.status() == Status::Stuck && !self.unwinds_next() {
             return taken;
         }
+        if self.ledger.status() == Status::Running && self.ledger.events() > EVENTS_MAX {
+            let detail = format!("{} events; the limit is {EVENTS_MAX}", self.ledger.events());
+            self.fail(StuckReason::HistoryLimit, detail);
+        }
         while let Some(command) = self.next_command() {
             self.record(Event::Asked(command), at, &mut taken);
         }
@@ -263,7 +273,8 @@ impl Machine {
     }
 
     fn unwinds_next(&self) -> bool {
-        matches!(self.ctx.0.borrow().issued.front(), Some(Command::Unwind { .. }))
+        let cancelled = Command::Unwind { cause: Cause::Cancelled };
+        self.ctx.0.borrow().issued.front() == Some(&cancelled)
     }
 
     fn next_command(&mut self) -> Option<Command> {

@@ -63,9 +63,11 @@ impl RetryPolicy {
         if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
             return None;
         }
+        let backoff = self.bound(attempt).mul_f64(jitter.clamp(0.0, 1.0));
         let wait = match retry_after {
-            Some(asked) => asked.min(Self::RETRY_AFTER_MAX),
-            None => self.bound(attempt).mul_f64(jitter.clamp(0.0, 1.0)),
+            // Sooner than the policy says is not for the service to wish.
+            Some(asked) => asked.min(Self::RETRY_AFTER_MAX).max(backoff),
+            None => backoff,
         };
         match self.total_budget {
             Some(budget) if elapsed.saturating_add(wait) > budget => None,

@@ -24,8 +24,6 @@ use crate::worker::hub::{Hub, Watcher};
 use crate::worker::told::ToLane;
 use crate::{ClientError, Registry};
 
-/// No payload is larger, in bytes of JSON.
-const PAYLOAD_MAX: usize = 2 * 1024 * 1024;
 /// So many starts of one client wait for their commit at a time.
 const STARTS: usize = 8_192;
 /// So many messages of one run wait in the inbox.
@@ -195,8 +193,8 @@ impl Watch {
 
 fn check_size(what: &'static str, payload: &Payload) -> Result<(), ClientError> {
     match payload.get().len() {
-        bytes if bytes > PAYLOAD_MAX => {
-            Err(ClientError::TooLarge { what, bytes, limit: PAYLOAD_MAX })
+        bytes if bytes > Payload::MAX => {
+            Err(ClientError::TooLarge { what, bytes, limit: Payload::MAX })
         }
         _ => Ok(()),
     }

@@ -4,6 +4,7 @@ use hansom_core::{Event, Outcome, Payload, Status, Workflow};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -86,7 +87,6 @@ impl Client {
             return Err(ClientError::Draining);
         }
         self.check(&request)?;
-        let _permit = self.starts.acquire().await.map_err(|_| ClientError::Draining)?;
         let workflow_id = request.workflow_id.as_str();
         let address = Address {
             part: part_of(NAMESPACE, workflow_id, self.hub.partitions()),
@@ -128,6 +128,10 @@ impl Client {
         address: &Address,
         request: &StartRequest,
     ) -> Result<bool, ClientError> {
+        // Kept until the commit: what waits for one is bounded, also when nobody waits for it.
+        let permit = Arc::clone(&self.starts).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, permit).await;
+        let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?.ok();
         let labels = (!request.labels.is_empty())
             .then(|| serde_json::to_string(&request.labels).map_err(|error| invalid(&error)))
             .transpose()?;
@@ -139,6 +143,7 @@ impl Client {
                 input: request.input.clone(),
                 labels: labels.clone(),
                 reply,
+                permit,
             };
             if lane.send(ToLane::Start(start)).is_ok() {
                 match tokio::time::timeout(PATIENCE, answer).await {

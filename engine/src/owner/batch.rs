@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use hansom_core::{Call, Direction, Event, Outcome, Payload, Seq, Status, Timestamp, UndoStatus};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::address::{Address, Part};
+
+/// So much history in one commit, about; then nothing is taken in until it is committed.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So many rows of history in one commit, about.
+const ROWS_MAX: usize = 20_000;
 
 /// Rows of one transaction.
 #[derive(Debug, Default)]
@@ -19,12 +24,14 @@ pub(crate) struct Batch {
     pub(crate) alarms_dropped: Vec<(Part, Uuid, Seq, Timestamp)>,
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
     pub(crate) after: After,
+    /// Of history, about.
+    pub(crate) bytes: usize,
 }
 
 /// What waits for the commit.
 #[derive(Debug, Default)]
 pub(crate) struct After {
-    pub(crate) replies: Vec<(Uuid, StartReply)>,
+    pub(crate) replies: Vec<(Uuid, StartReply, Option<OwnedSemaphorePermit>)>,
     pub(crate) dispatches: Vec<Dispatch>,
     pub(crate) closed: Vec<(Uuid, Outcome)>,
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
@@ -110,6 +117,11 @@ impl Batch {
         Self { number: number + 1, ..Self::default() }
     }
 
+    /// Whether one statement should not carry more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes > BYTES_MAX || self.history.len() > ROWS_MAX
+    }
+
     /// Whether there is nothing to commit.
     pub(crate) fn is_empty(&self) -> bool {
         self.starts.is_empty()
@@ -134,12 +146,14 @@ impl HistoryRow {
         Self { part: address.part, run: address.run, event, at, events: b"[".to_vec() }
     }
 
-    /// Adds an event.
-    pub(crate) fn push(&mut self, event: &Event) {
+    /// Adds an event, and says by how many bytes it grew.
+    pub(crate) fn push(&mut self, event: &Event) -> usize {
+        let before = self.events.len();
         if self.events.len() > 1 {
             self.events.push(b',');
         }
         serde_json::to_writer(&mut self.events, event).expect("events are plain data");
+        self.events.len() - before
     }
 
     /// The JSON array of its events.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hansom_core::{Attempt, Event, Payload, Seq, Timestamp};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::batch::{Cached, StartReply};
@@ -16,6 +17,8 @@ pub(crate) struct NewStart {
     pub(crate) input: Payload,
     pub(crate) labels: Option<String>,
     pub(crate) reply: StartReply,
+    /// Its place among the starts that wait for a commit.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A run as the database has it.

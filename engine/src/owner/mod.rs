@@ -117,9 +117,13 @@ impl Owner {
     }
 
     /// Attempts under way in partitions that are being left.
-    pub(crate) fn in_flight_where_leaving(&self) -> u32 {
+    pub(crate) fn in_flight_where_leaving(&self) -> usize {
         let leaving = |part| self.parts.get(&part).is_some_and(|holding| holding.leaving);
-        self.runs.live().filter(|run| leaving(run.address.part)).map(|run| run.in_flight).sum()
+        self.runs
+            .live()
+            .filter(|run| leaving(run.address.part))
+            .map(|run| run.in_flight.len())
+            .sum()
     }
 
     /// Drops all memory of partitions that are handed over.
@@ -141,11 +145,15 @@ impl Owner {
 
     /// Starts a workflow.
     pub(crate) fn start(&mut self, start: NewStart, now: Timestamp) {
-        let NewStart { address, workflow_type, input, labels, reply } = start;
+        let NewStart { address, workflow_type, input, labels, reply, permit } = start;
         let mine = self.parts.get(&address.part).is_some_and(|holding| !holding.leaving);
         if !mine {
             // Whoever asked may be gone.
             let _ = reply.send(StartAnswer::NotMine);
+            return;
+        }
+        if reply.is_closed() {
+            // Nobody waits any more, and nobody was told that it is started.
             return;
         }
         let address = Arc::new(address);
@@ -154,7 +162,7 @@ impl Owner {
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
         let mut run = Resident::new(Arc::clone(&address), machine, cached, now);
         let batch = &mut self.commits.gathering;
-        batch.after.replies.push((address.run, reply));
+        batch.after.replies.push((address.run, reply, permit));
         let address_of_row = Arc::clone(&address);
         batch.starts.push(NewRow {
             address: address_of_row,
@@ -285,14 +293,10 @@ impl Owner {
         // Those that cannot leave yet line up again, and are not seen twice.
         for _ in 0..self.runs.idle() {
             let Some(run) = self.runs.next_idle(now) else { return };
-            match self.runs.get_mut(run) {
-                // Its partition is being left, and the next owner has to see to it.
-                Some(run) if !run.only_waits() => {}
-                Some(run) if run.cached.hot => {
-                    let run = run.address.run;
-                    self.with(run, now, Resident::park);
-                }
-                _ => self.runs.drop_idle(run, done, now),
+            if self.runs.get_mut(run).is_some_and(|run| run.cached.hot) {
+                self.with(run, now, Resident::park);
+            } else {
+                self.runs.drop_idle(run, done, now);
             }
         }
     }
@@ -304,10 +308,21 @@ impl Owner {
         }
         let next = Batch::following(self.commits.gathering.number);
         let mut batch = std::mem::replace(&mut self.commits.gathering, next);
+        let mut dropped = HashSet::new();
+        for (_, run, seq, due) in &batch.alarms_dropped {
+            self.alarms.near.remove(&(*due, *run, *seq));
+            dropped.insert((*due, *run, *seq));
+        }
         let set = batch.alarms_set.iter();
+        let set = set.filter(|row| !dropped.contains(&(row.due, row.address.run, row.seq)));
         batch.after.alarms = set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
         self.commits.in_flight = Some(std::mem::take(&mut batch.after));
         Some(batch)
+    }
+
+    /// Whether nothing more should be taken in until the batch in flight is committed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.commits.in_flight.is_some() && self.commits.gathering.is_full()
     }
 
     /// The number of the batch that is being gathered.
@@ -337,7 +352,7 @@ impl Owner {
                 self.alarms.near.insert((due, address.run, seq), address);
             }
         }
-        for (run, reply) in after.replies.drain(..) {
+        for (run, reply, _permit) in after.replies.drain(..) {
             let taken = lost.contains(&run);
             // Whoever asked may be gone.
             let _ = reply.send(if taken { StartAnswer::Taken } else { StartAnswer::Started });

@@ -1,5 +1,6 @@
 //! One run in memory: its machine, and what of it the database knows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hansom_core::{
@@ -19,8 +20,8 @@ pub(crate) struct Resident {
     pub(crate) address: Arc<Address>,
     pub(crate) machine: Machine,
     pub(crate) cached: Cached,
-    /// Attempts handed out that have not been answered.
-    pub(crate) in_flight: u32,
+    /// Steps with an attempt handed out here that has not been answered.
+    pub(crate) in_flight: BTreeSet<Seq>,
     /// Since when nothing happened to it.
     pub(crate) idle_since: Timestamp,
     next_event: u32,
@@ -60,7 +61,7 @@ impl Resident {
             address,
             machine,
             cached,
-            in_flight: 0,
+            in_flight: BTreeSet::new(),
             idle_since: Timestamp::default(),
             next_event,
             last_at,
@@ -98,11 +99,10 @@ impl Resident {
     /// A stuck run unwinds: what was under way when its worker was lost is not
     /// made again, and will not answer.
     fn give_up_on_lost(&mut self, scene: &mut Scene<'_>) {
-        if self.in_flight > 0 {
-            return;
-        }
         let running = self.machine.ledger().running().iter();
-        let lost = running.filter(|(_, running)| running.direction == Direction::Do);
+        let lost = running.filter(|(seq, running)| {
+            running.direction == Direction::Do && !self.in_flight.contains(seq)
+        });
         let lost: Vec<_> = lost.map(|(seq, running)| (*seq, running.attempt)).collect();
         for (seq, attempts) in lost {
             let reason = "its worker was lost".to_owned();
@@ -131,7 +131,7 @@ impl Resident {
         if !self.machine.awaits(seq, attempt) {
             return;
         }
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight.remove(&seq);
         let event = match answer {
             Attempt::Done(output) => Event::Done { seq, output },
             Attempt::Refused(error) if self.may_refuse(seq) => Event::Refused { seq, error },
@@ -197,28 +197,53 @@ impl Resident {
         self.catch_up(scene);
         let under_way = |running: &Running| running.retry_at.is_none();
         let running = self.machine.ledger().running().iter();
-        let open: Vec<_> = running
-            .filter(|(_, running)| under_way(running))
-            .map(|(seq, running)| (*seq, running.attempt, running.lost))
-            .collect();
+        let open: Vec<_> =
+            running.filter(|(_, running)| under_way(running)).map(|(seq, _)| *seq).collect();
         // What it asks for only now was not under way.
         self.go_on(scene);
-        if self.machine.ledger().status() == Status::Stuck {
-            return;
-        }
-        if let Some((seq, ..)) = open.iter().find(|(.., lost)| charge && lost + 1 >= POISON) {
-            let running = &self.machine.ledger().running()[seq];
-            let detail = format!("{} lost its worker {POISON} times", running.call.activity);
-            return self.tell(Event::Stuck { reason: StuckReason::Poison, detail }, scene);
-        }
-        for (seq, attempt, _) in open {
-            if charge {
-                self.tell(Event::AttemptLost { seq, attempt }, scene);
-            } else {
-                self.dispatch(seq, scene);
+        for seq in open {
+            let ledger = self.machine.ledger();
+            let moves = !ledger.status().is_closed() && ledger.status() != Status::Stuck;
+            match ledger.running().get(&seq) {
+                Some(_) if !moves => break,
+                Some(running) if charge || ledger.status() == Status::Compensating => {
+                    match self.after_loss(seq, running, charge, scene) {
+                        Some(event) => self.tell(event, scene),
+                        None => self.dispatch(seq, scene),
+                    }
+                }
+                Some(_) => self.dispatch(seq, scene),
+                None => {}
             }
         }
         self.cache(scene);
+    }
+
+    /// What an attempt comes to whose end nobody saw; `None`: it is made again
+    /// under its own number.
+    fn after_loss(
+        &self,
+        seq: Seq,
+        running: &Running,
+        charge: bool,
+        scene: &Scene<'_>,
+    ) -> Option<Event> {
+        let ledger = self.machine.ledger();
+        let attempt = running.attempt;
+        if charge && running.lost + 1 >= POISON {
+            let detail = format!("{} lost its worker {POISON} times", running.call.activity);
+            return Some(Event::Stuck { reason: StuckReason::Poison, detail });
+        }
+        let policy = scene.registry.options(running, ledger.pivoted()).retry;
+        let was_last =
+            charge && policy.next(attempt, scene.now.since(running.since), None, 0.0).is_none();
+        // While unwinding an action is not made again: its undo voids it.
+        let voided = ledger.status() == Status::Compensating && running.direction == Direction::Do;
+        if was_last || voided {
+            let reason = "its worker was lost".to_owned();
+            return Some(Event::Unknown { seq, attempts: attempt, reason });
+        }
+        charge.then_some(Event::AttemptLost { seq, attempt })
     }
 
     /// A retry that is due counts as made: history does not say that it was, and
@@ -238,13 +263,6 @@ impl Resident {
         }
     }
 
-    /// Whether it only waits: nothing is in flight that a new owner would have to make again.
-    pub(crate) fn only_waits(&self) -> bool {
-        let stuck = self.machine.ledger().status() == Status::Stuck;
-        let mut running = self.machine.ledger().running().values();
-        stuck || running.all(|running| running.retry_at.is_some())
-    }
-
     /// Lets a new owner leave it where it is, until something wakes it.
     pub(crate) fn park(&mut self, scene: &mut Scene<'_>) {
         let cached = Cached { hot: false, ..self.cached };
@@ -259,7 +277,7 @@ impl Resident {
             history.push(HistoryRow::new(&self.address, self.next_event, at));
             history.len() - 1
         });
-        history[slot].push(event);
+        scene.batch.bytes += history[slot].push(event);
         self.next_event += 1;
         self.last_at = at;
         at
@@ -312,7 +330,7 @@ impl Resident {
             call: running.call.clone(),
             limit: scene.registry.options(running, ledger.pivoted()).start_to_close,
         });
-        self.in_flight += 1;
+        self.in_flight.insert(seq);
     }
 
     /// Keeps the row in step with history, where it has to be.
@@ -336,6 +354,10 @@ impl Resident {
         let was_open = !self.cached.status.is_closed();
         self.update(cached, scene);
         if let Some(outcome) = self.machine.ledger().outcome().filter(|_| was_open) {
+            if !self.in_flight.is_empty() {
+                // A step that nobody waits for any more, and is due in this very batch.
+                scene.batch.after.dispatches.retain(|due| due.address.run != self.address.run);
+            }
             scene.batch.after.closed.push((self.address.run, outcome));
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Runs {
     entries: HashMap<Uuid, Entry>,
     /// Idle runs by when they became so; entries overtaken by events are skipped.
     idle: VecDeque<(Timestamp, Uuid)>,
-    wanted: Vec<Arc<Address>>,
+    wanted: VecDeque<Arc<Address>>,
     loading: bool,
     /// Left memory since the load under way began, which is therefore older.
     gone: HashSet<Uuid>,
@@ -84,7 +84,7 @@ impl Runs {
 
     pub(crate) fn insert(&mut self, resident: impl Into<Box<Resident>>, now: Timestamp) {
         let mut resident = resident.into();
-        if resident.in_flight == 0 && resident.idle_since < now {
+        if resident.in_flight.is_empty() && resident.idle_since < now {
             resident.idle_since = now;
             self.idle.push_back((now, resident.address.run));
         }
@@ -106,7 +106,7 @@ impl Runs {
             None => {
                 let loading = Entry::Loading(Arc::clone(address), vec![wake]);
                 self.entries.insert(address.run, loading);
-                self.wanted.push(Arc::clone(address));
+                self.wanted.push_back(Arc::clone(address));
             }
         }
         None
@@ -116,8 +116,17 @@ impl Runs {
         if self.loading {
             return Vec::new();
         }
-        let count = limit.min(self.wanted.len());
-        self.wanted.drain(..count).collect()
+        let mut taken = Vec::new();
+        while let Some(address) = self.wanted.pop_front() {
+            // What another load has brought meanwhile is not wanted any more.
+            if matches!(self.entries.get(&address.run), Some(Entry::Loading(..))) {
+                taken.push(address);
+            }
+            if taken.len() == limit {
+                break;
+            }
+        }
+        taken
     }
 
     pub(crate) fn loading(&mut self) {
@@ -148,11 +157,7 @@ impl Runs {
             Some(Entry::Live(_)) => None,
             // Also when it is wanted again: that takes another load.
             _ if self.gone.contains(&run) => None,
-            Some(Entry::Loading(_, wakes)) => {
-                let wakes = std::mem::take(wakes);
-                self.wanted.retain(|address| address.run != run);
-                Some(wakes)
-            }
+            Some(Entry::Loading(_, wakes)) => Some(std::mem::take(wakes)),
             None => Some(Vec::new()),
         }
     }
@@ -183,7 +188,7 @@ impl Runs {
         while let Some((since, run)) = self.idle.front().copied() {
             let still = match self.entries.get(&run) {
                 Some(Entry::Live(resident)) => {
-                    let idle = resident.in_flight == 0 && !resident.is_busy();
+                    let idle = resident.in_flight.is_empty() && !resident.is_busy();
                     idle && resident.idle_since == since
                 }
                 _ => false,

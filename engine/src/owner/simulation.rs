@@ -3,6 +3,7 @@
 //!
 //! `HANSOM_SEED=7` runs one seed, `HANSOM_SEEDS=100000` so many.
 
+mod cases;
 mod checks;
 mod database;
 mod saga;
@@ -111,17 +112,17 @@ impl World {
                     1 => Luck::Cut,
                     _ => Luck::Good,
                 };
-                self.workers[at].commit(luck, &mut self.database, tally);
+                self.workers[at].commit(luck, now, &mut self.database, tally);
             }
             46..60 => self.answer(at, tally),
             60..66 => self.workers[at].send_for_runs(&self.database, tally),
             66..69 => self.workers[at].poll(&self.database),
             69..71 => self.workers[at].scan(&self.database, now),
             71..80 => self.arrive(at),
-            80..84 => self.workers[at].owner.ring(now),
-            84..86 => self.workers[at].owner.evict(now),
-            86..90 => self.pass_time(),
-            90..94 => self.membership(at),
+            80..83 => self.workers[at].owner.ring(now),
+            83..86 => self.workers[at].owner.evict(now),
+            86..91 => self.pass_time(),
+            91..94 => self.membership(at),
             94..96 => self.release(at, tally),
             _ if self.random.random_range(0..12) < self.mood.danger => self.lose(at, tally),
             _ => {}
@@ -139,7 +140,7 @@ impl World {
             0 => 0,
             1 => self.random.random_range(0..10),
             2 => self.random.random_range(0..2_000),
-            _ => self.random.random_range(0..12_000),
+            _ => self.random.random_range(0..20_000),
         };
         self.now = self.now.after(Duration::from_micros(millis * 1_000 + 1));
     }
@@ -165,7 +166,7 @@ impl World {
         }
         let (reply, answer) = oneshot::channel();
         let workflow_type = "saga".to_owned();
-        let start = NewStart { address, workflow_type, input, labels: None, reply };
+        let start = NewStart { address, workflow_type, input, labels: None, reply, permit: None };
         let now = self.now_of(at);
         self.workers[at].start(start, answer, now);
     }
@@ -329,7 +330,7 @@ impl World {
         let (worker, database) = (&mut self.workers[at], &mut self.database);
         for _ in 0..2 {
             worker.seal();
-            worker.commit(Luck::Good, database, tally);
+            worker.commit(Luck::Good, now, database, tally);
         }
     }
 

@@ -5,8 +5,9 @@
 //! "not mine", and the caller goes through the database.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hansom_core::Outcome;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,6 +27,13 @@ pub(crate) struct Hub {
     watching: AtomicUsize,
     draining: AtomicBool,
     ready: AtomicBool,
+    pulse: Pulse,
+}
+
+/// When each lane was last seen to move.
+struct Pulse {
+    begun: Instant,
+    lanes: Vec<AtomicU64>,
 }
 
 /// What a watcher hears.
@@ -39,6 +47,8 @@ pub(crate) enum News {
 
 impl Hub {
     pub(crate) fn new(partitions: i32, lanes: Vec<UnboundedSender<ToLane>>) -> Self {
+        let moved = lanes.iter().map(|_| AtomicU64::new(0)).collect();
+        let pulse = Pulse { begun: Instant::now(), lanes: moved };
         Self {
             routes: (0..partitions).map(|_| AtomicUsize::new(NOWHERE)).collect(),
             lanes,
@@ -46,6 +56,7 @@ impl Hub {
             watching: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             ready: AtomicBool::new(false),
+            pulse,
         }
     }
 
@@ -55,6 +66,22 @@ impl Hub {
 
     pub(crate) fn lanes(&self) -> &[UnboundedSender<ToLane>] {
         &self.lanes
+    }
+
+    /// A lane says that it moves.
+    pub(crate) fn lane_lives(&self, lane: usize) {
+        self.pulse.lanes[lane].store(self.elapsed_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether every lane has moved within `limit`.
+    pub(crate) fn lanes_live(&self, limit: Duration) -> bool {
+        let (now, limit) = (self.elapsed_ms(), limit.as_millis());
+        let moved = |lane: &AtomicU64| now.saturating_sub(lane.load(Ordering::Relaxed));
+        self.pulse.lanes.iter().all(|lane| u128::from(moved(lane)) <= limit)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.pulse.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The lane that owns a partition, when it is of this process.

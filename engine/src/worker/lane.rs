@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::attempt;
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) fenced: Arc<Notify>,
     pub(crate) runtime: Handle,
     pub(crate) pool: sqlx::PgPool,
+    /// Bounds the attempts under way.
+    pub(crate) attempts: Arc<Semaphore>,
 }
 
 /// A thread that owns partitions.
@@ -91,14 +93,20 @@ impl Lane {
         let mut housekeeping = Instant::now();
         loop {
             let now = self.shared.clock.now();
-            self.owner.ring(now);
+            self.shared.hub.lane_lives(self.index);
+            let full = self.owner.is_full();
+            if !full {
+                self.owner.ring(now);
+            }
             if housekeeping.elapsed() >= HOUSEKEEPING {
                 housekeeping = Instant::now();
                 self.owner.evict(now);
             }
             self.move_releases();
             self.begin_commit();
-            self.errands.run(&mut self.owner, now);
+            if !full {
+                self.errands.run(&mut self.owner, now);
+            }
             let wake = self.next_wake(now);
             tokio::select! {
                 biased;
@@ -107,7 +115,7 @@ impl Lane {
                     self.commits.idle = Some(committer);
                     self.committed(fate);
                 }
-                count = self.inbox.recv_many(&mut intake, INTAKE) => {
+                count = self.inbox.recv_many(&mut intake, INTAKE), if !full => {
                     let stops = |told: &ToLane| matches!(told, ToLane::Stop);
                     if count == 0 || intake.iter().any(stops) {
                         return;
@@ -243,7 +251,10 @@ impl Lane {
         let after = self.owner.committed(&lost);
         for dispatch in after.dispatches {
             let (registry, back) = (Arc::clone(&self.shared.registry), self.back.clone());
+            let attempts = Arc::clone(&self.shared.attempts);
             self.shared.runtime.spawn(async move {
+                // Never closed; and without a permit the attempt would still have to be made.
+                let _permit = attempts.acquire().await;
                 let answer = attempt::make(registry, dispatch).await;
                 // The lane may be gone; the next owner makes the attempt again.
                 let _ = back.send(ToLane::Answer(answer));

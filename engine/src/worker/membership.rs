@@ -16,7 +16,7 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use sqlx::PgPool;
@@ -33,15 +33,47 @@ use crate::store::{partition, worker};
 /// How long a release for the sake of balance waits for attempts under way.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What makes a membership look sooner.
+#[derive(Clone, Default)]
+pub(crate) struct Notices {
+    /// A lane found itself fenced.
+    pub(crate) fenced: Arc<Notify>,
+    /// Somebody freed partitions.
+    pub(crate) partitions: Arc<Notify>,
+}
+
+/// How steadily this worker could say that it lives.
+struct Pulse {
+    last: Instant,
+    unbroken_since: Option<Instant>,
+}
+
+impl Pulse {
+    /// A worker that has just come may bury at once: it was not cut off.
+    fn new() -> Self {
+        Self { last: Instant::now(), unbroken_since: None }
+    }
+
+    fn beat(&mut self, lease: Duration) {
+        if self.last.elapsed() > lease * 2 / 3 {
+            self.unbroken_since = Some(Instant::now());
+        }
+        self.last = Instant::now();
+    }
+
+    fn may_bury(&self, lease: Duration) -> bool {
+        self.unbroken_since.is_none_or(|since| since.elapsed() >= lease)
+    }
+}
+
 /// This worker among all workers.
 pub(crate) struct Membership {
     pool: PgPool,
     hub: Arc<Hub>,
     clock: Arc<Clock>,
     settings: Settings,
-    fenced: Arc<Notify>,
-    /// Rings when somebody freed partitions.
-    hint: Arc<Notify>,
+    notices: Notices,
+    pulse: Pulse,
     worker: Uuid,
     /// By lane.
     mine: Vec<Vec<Part>>,
@@ -53,11 +85,12 @@ impl Membership {
         hub: Arc<Hub>,
         clock: Arc<Clock>,
         settings: Settings,
-        (fenced, hint): (Arc<Notify>, Arc<Notify>),
+        notices: Notices,
     ) -> Result<Self, sqlx::Error> {
         let mine = vec![Vec::new(); hub.lanes().len()];
         let worker = Uuid::now_v7();
-        let mut membership = Self { pool, hub, clock, settings, fenced, hint, worker, mine };
+        let pulse = Pulse::new();
+        let mut membership = Self { pool, hub, clock, settings, notices, pulse, worker, mine };
         membership.enter().await?;
         membership.balance().await?;
         membership.hub.set_ready(true);
@@ -70,9 +103,15 @@ impl Membership {
         loop {
             tokio::select! {
                 _ = &mut stop => break,
-                () = self.fenced.notified() => self.again().await,
-                () = self.hint.notified() => {}
+                () = self.notices.fenced.notified() => self.again().await,
+                () = self.notices.partitions.notified() => {}
                 () = tokio::time::sleep(beat) => {}
+            }
+            if !self.hub.lanes_live(self.settings.lease) {
+                // Others take over what a dead lane owns; a supervisor restarts the rest.
+                tracing::error!(worker = %self.worker, "lane_dead");
+                self.hub.set_ready(false);
+                continue;
             }
             if let Err(error) = self.tick().await {
                 tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
@@ -89,6 +128,7 @@ impl Membership {
             Some(time) => self.clock.set(time),
             None => self.again().await,
         }
+        self.pulse.beat(self.settings.lease);
         self.balance().await
     }
 
@@ -103,10 +143,13 @@ impl Membership {
             match left.and(self.enter().await) {
                 Ok(()) => {
                     // What a lane said of its old name is dealt with by now.
-                    let _ = self.fenced.notified().now_or_never();
+                    let _ = self.notices.fenced.notified().now_or_never();
                     return;
                 }
                 Err(error) => tracing::warn!(%error, "join_failed"),
+            }
+            if self.hub.is_draining() {
+                return;
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(self.settings.lease);
@@ -131,7 +174,10 @@ impl Membership {
     async fn balance(&mut self) -> Result<(), sqlx::Error> {
         let (live, dead) = worker::census(&self.pool, self.settings.lease).await?;
         for buried in dead.into_iter().filter(|dead| *dead != self.worker) {
-            if worker::bury(&self.pool, buried, self.settings.lease).await? {
+            // Who was cut off with everybody else must not bury them for being late.
+            if self.pulse.may_bury(self.settings.lease)
+                && worker::bury(&self.pool, buried, self.settings.lease).await?
+            {
                 tracing::warn!(worker = %buried, "buried");
             }
         }
@@ -179,32 +225,36 @@ impl Membership {
     }
 
     async fn release(&mut self, surplus: usize) -> Result<(), sqlx::Error> {
-        let mut parts = Vec::new();
+        let mut released = vec![Vec::new(); self.mine.len()];
+        for _ in 0..surplus {
+            let longest = (0..self.mine.len()).max_by_key(|index| self.mine[*index].len());
+            let Some(index) = longest else { break };
+            released[index].extend(self.mine[index].pop());
+        }
+        let parts: Vec<_> = released.concat();
         let mut waits = Vec::new();
-        for (index, lane) in self.hub.lanes().iter().enumerate() {
-            let count = (surplus - parts.len()).min(self.mine[index].len());
-            let kept = self.mine[index].len() - count;
-            let released = self.mine[index].split_off(kept);
-            parts.extend(&released);
+        for (lane, released) in self.hub.lanes().iter().zip(released) {
             let (done, wait) = oneshot::channel();
             if lane.send(ToLane::Release(released, PATIENCE, done)).is_ok() {
                 waits.push(wait);
             }
         }
-        self.while_alive(waits).await?;
+        self.while_alive(waits).await;
         tracing::info!(worker = %self.worker, count = parts.len(), "partitions_released");
         partition::release(&self.pool, self.worker, &parts).await
     }
 
     /// Waits for lanes, and goes on saying that this worker lives.
-    async fn while_alive(&self, waits: Vec<oneshot::Receiver<()>>) -> Result<(), sqlx::Error> {
+    async fn while_alive(&self, waits: Vec<oneshot::Receiver<()>>) {
         let all = futures_util::future::join_all(waits);
         tokio::pin!(all);
         loop {
             tokio::select! {
-                _ = &mut all => return Ok(()),
+                _ = &mut all => return,
                 () = tokio::time::sleep(self.settings.lease / 3) => {
-                    worker::beat(&self.pool, self.worker).await?;
+                    if let Err(error) = worker::beat(&self.pool, self.worker).await {
+                        tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
+                    }
                 }
             }
         }
@@ -221,13 +271,20 @@ impl Membership {
                 waits.push(wait);
             }
         }
-        let handed_over = match self.while_alive(waits).await {
-            Ok(()) => worker::leave(&self.pool, self.worker).await,
-            Err(error) => Err(error),
-        };
-        match handed_over {
-            Ok(()) => tracing::info!(worker = %self.worker, "left"),
-            Err(error) => tracing::warn!(worker = %self.worker, %error, "leave_failed"),
+        let limit = self.settings.drain + PATIENCE;
+        let committed = tokio::time::timeout(limit, self.while_alive(waits)).await;
+        if committed.is_err() {
+            tracing::warn!(worker = %self.worker, "drain_unfinished");
+        }
+        for wait in [0, 200, 1_000] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            match worker::leave(&self.pool, self.worker).await {
+                Ok(()) => {
+                    tracing::info!(worker = %self.worker, "left");
+                    break;
+                }
+                Err(error) => tracing::warn!(worker = %self.worker, %error, "leave_failed"),
+            }
         }
         for lane in self.hub.lanes() {
             // It may have stopped.

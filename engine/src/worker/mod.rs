@@ -15,7 +15,7 @@ use std::thread;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -23,10 +23,13 @@ use crate::store::{beside, partition, worker};
 use crate::{Client, EngineError, Registry, Settings};
 use hub::Hub;
 use lane::{Lane, Shared};
-use membership::Membership;
+use membership::{Membership, Notices};
 
-/// A running worker. Dropped without [`Worker::drain`] it is as if it had been
-/// killed: others take over after a lease.
+/// So many attempts are under way at a time; more wait, and their time limit with them.
+const ATTEMPTS: usize = 1_024;
+
+/// A running worker. Dropped without [`Worker::drain`] it leaves all the same,
+/// in the background, as long as its runtime lives.
 pub struct Worker {
     client: Client,
     hub: Arc<Hub>,
@@ -56,14 +59,15 @@ impl Worker {
         let (senders, inboxes): (Vec<_>, Vec<_>) =
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
-        let (fenced, hint) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let notices = Notices::default();
         // Never more than one statement each at a time: a heartbeat, and each lane's errands.
         let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 3);
         let shared = Shared {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),
             clock: Arc::clone(&clock),
-            fenced: Arc::clone(&fenced),
+            fenced: Arc::clone(&notices.fenced),
+            attempts: Arc::new(Semaphore::new(ATTEMPTS)),
             runtime: Handle::current(),
             pool: own.clone(),
         };
@@ -73,9 +77,9 @@ impl Worker {
             thread::Builder::new().name(format!("hansom-lane-{index}")).spawn(run)
         });
         let threads = threads.collect::<Result<_, _>>().map_err(sqlx::Error::Io)?;
-        let notices = (fenced, Arc::clone(&hint));
+        let partitions = Arc::clone(&notices.partitions);
         let joined = Membership::join(own, Arc::clone(&hub), clock, settings, notices).await?;
-        let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), hint));
+        let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), partitions));
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));
         let client = Client::of_worker(pool, registry, Arc::clone(&hub));

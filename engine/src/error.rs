@@ -29,8 +29,9 @@ pub enum ClientError {
         /// What it listens to.
         known: Vec<&'static str>,
     },
-    /// The input does not have the shape that the type is started with.
-    #[error("the input does not fit: {0}")]
+    /// The input of a start, or the payload of a signal, does not have the shape
+    /// that the type asks for.
+    #[error("the payload does not fit: {0}")]
     InvalidInput(String),
     /// A payload is larger than the engine carries.
     #[error("{what} has {bytes} bytes; the limit is {limit}")]

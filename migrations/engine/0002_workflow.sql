@@ -27,7 +27,7 @@ create table hansom.workflow (
 -- Two orders in one index: what a new owner has to load, and lists, newest first.
 create index workflow_recent on hansom.workflow (hot, run);
 -- What needs a look is rare, and must be found among many.
-create index workflow_attention on hansom.workflow (status, run) where status in (1, 2);
+create index workflow_attention on hansom.workflow (status, run) where status in (1, 2, 4, 5);
 
 -- What happened, append-only: one row per run and commit.
 create table hansom.history (

@@ -28,3 +28,5 @@ create table hansom.inbox (
     received_at timestamptz not null default clock_timestamp(),
     primary key (part, run, message)
 );
+
+create index inbox_arrival on hansom.inbox (part, received_at, message);

@@ -10,7 +10,13 @@ begin
     if not found then
         return false;
     end if;
-    delete from hansom.fence where worker_id = p_worker;
+    -- A commit that takes long is not waited for now: whoever buries has to go on beating.
+    perform set_config('lock_timeout', '1s', true);
+    begin
+        delete from hansom.fence where worker_id = p_worker;
+    exception when lock_not_available then
+        return false;
+    end;
     update hansom.partition set owner = null, epoch = epoch + 1, clean = false
     where owner = p_worker;
     delete from hansom.worker where worker_id = p_worker;

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use hansom::http::{Api, app};
 use hansom_core::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Ctx, Failure, Handler, Handlers,
-    Never, RetryPolicy, Signal, Workflow, Workflows,
+    Never, RetryPolicy, Signal, SignalType, Workflow, Workflows,
 };
 use hansom_engine::{Registry, Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
@@ -85,7 +85,7 @@ impl Signal for Go {
 impl Workflow for Trip {
     const NAME: &'static str = "trip";
     const ACTIVITIES: &'static [&'static str] = &[Charge::NAME, Refund::NAME, Complete::NAME];
-    const SIGNALS: &'static [&'static str] = &[Go::NAME];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Go>()];
     type Input = Ride;
     type Output = u64;
     type Error = ActivityError<Declined>;

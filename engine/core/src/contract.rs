@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ActivityOptions, Ctx};
+use crate::{ActivityOptions, Ctx, Payload};
 
 /// A durable function. `Ok` commits the saga; `Err` unwinds it.
 pub trait Workflow: 'static {
@@ -15,8 +15,8 @@ pub trait Workflow: 'static {
     /// A worker refuses to start while one of these has no handler, and a
     /// rehearsal refuses a body that asks for anything else.
     const ACTIVITIES: &'static [&'static str];
-    /// [`Signal::NAME`] of everything the body listens to; others are refused.
-    const SIGNALS: &'static [&'static str] = &[];
+    /// Everything the body listens to; other signals are refused.
+    const SIGNALS: &'static [SignalType] = &[];
     /// What the caller starts it with.
     type Input: Serialize + DeserializeOwned;
     /// What the caller gets back.
@@ -114,6 +114,31 @@ impl Error for Never {}
 pub trait Signal: Serialize + DeserializeOwned + 'static {
     /// Stable name, as stored in the database and used in URLs.
     const NAME: &'static str;
+}
+
+/// A kind of signal with its type erased.
+#[derive(Clone, Copy)]
+pub struct SignalType {
+    /// [`Signal::NAME`].
+    pub name: &'static str,
+    check: fn(&Payload) -> Result<(), serde_json::Error>,
+}
+
+impl SignalType {
+    /// Erases the type of `S`.
+    pub const fn of<S: Signal>() -> Self {
+        Self { name: S::NAME, check: |payload| payload.decode::<S>().map(drop) }
+    }
+
+    /// Whether `payload` has the shape of this signal. What has not must not
+    /// reach a body, which could not go on from there.
+    ///
+    /// # Errors
+    ///
+    /// Says where it has not.
+    pub fn check(&self, payload: &Payload) -> Result<(), serde_json::Error> {
+        (self.check)(payload)
+    }
 }
 
 /// How an activity ends badly, as its workflow sees it.

@@ -56,7 +56,7 @@ pub mod testing;
 mod workflows;
 
 pub use context::{Committed, Ctx, Either, Elapsed, Signals};
-pub use contract::{Activity, ActivityError, Harmless, Never, Signal, Workflow};
+pub use contract::{Activity, ActivityError, Harmless, Never, Signal, SignalType, Workflow};
 pub use debt::{Because, PlannedUndo};
 pub use handler::{ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers};
 pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timestamp};

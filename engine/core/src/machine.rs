@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::context::Answer;
 use crate::{
-    Cause, Command, Ctx, Event, Ledger, Payload, Seq, Status, StuckReason, Timestamp, Workflow,
+    Cause, Command, Ctx, Event, Ledger, Payload, Seq, SignalType, Status, StuckReason, Timestamp, Workflow,
 };
 
 /// A history that grows past this leaves its run stuck; it can still be cancelled.
@@ -29,7 +29,7 @@ pub struct WorkflowType {
     /// [`Workflow::ACTIVITIES`].
     pub activities: &'static [&'static str],
     /// [`Workflow::SIGNALS`].
-    pub signals: &'static [&'static str],
+    pub signals: &'static [SignalType],
     check_input: fn(&Payload) -> Result<(), serde_json::Error>,
     start: fn(Ctx, &Payload) -> Result<Body, serde_json::Error>,
 }

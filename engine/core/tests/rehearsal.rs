@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hansom_core::testing::Script;
 use hansom_core::{
-    Activity, ActivityError, Ctx, Event, Machine, Never, Seq, Signal, Status, Timestamp,
+    Activity, ActivityError, Ctx, Event, Machine, Never, Seq, Signal, SignalType, Status, Timestamp,
     UndoStatus, Workflow, WorkflowType,
 };
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ macro_rules! workflow {
         impl Workflow for $name {
             const NAME: &'static str = stringify!($name);
             const ACTIVITIES: &'static [&'static str] = ALL;
-            const SIGNALS: &'static [&'static str] = &[Go::NAME];
+            const SIGNALS: &'static [SignalType] = &[SignalType::of::<Go>()];
             type Input = ();
             type Output = u32;
             type Error = ActivityError<No>;

@@ -85,12 +85,15 @@ impl Client {
         }
         let row = self.row(workflow_id).await?;
         let kind = self.registry.workflow(&row.workflow_type);
-        if let Some(kind) = kind.filter(|kind| !kind.signals.contains(&name)) {
-            return Err(ClientError::UnknownSignal {
-                workflow_type: row.workflow_type,
-                name: name.to_owned(),
-                known: kind.signals.to_vec(),
-            });
+        if let Some(kind) = kind {
+            let Some(signal) = kind.signals.iter().find(|signal| signal.name == name) else {
+                return Err(ClientError::UnknownSignal {
+                    workflow_type: row.workflow_type,
+                    name: name.to_owned(),
+                    known: kind.signals.iter().map(|signal| signal.name).collect(),
+                });
+            };
+            signal.check(&payload).map_err(|error| invalid(&error))?;
         }
         let status = row.cached().status;
         if status.is_closed() {

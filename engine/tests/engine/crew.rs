@@ -52,8 +52,8 @@ pub(crate) async fn count(sql: &PgPool, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(sql).await.unwrap()
 }
 
-/// What must hold of every database: history is gapless and nobody's but a
-/// run's, and a row is closed exactly when its history is.
+/// What must hold of every database: history is gapless, of the past, and nobody's
+/// but a run's, and a row is closed exactly when its history is.
 pub(crate) async fn audit(sql: &PgPool) {
     let gaps = "select count(*) from (
             select event, lag(event + jsonb_array_length(events::jsonb), 1, 0)
@@ -61,6 +61,8 @@ pub(crate) async fn audit(sql: &PgPool) {
             from hansom.history) h
         where event <> expected";
     assert_eq!(count(sql, gaps).await, 0, "history is gapless");
+    let early = "select count(*) from hansom.history where at > clock_timestamp()";
+    assert_eq!(count(sql, early).await, 0, "no worker's clock is ahead of the database's");
     let orphans = "select count(*) from hansom.history h
         where not exists (select from hansom.workflow w where w.part = h.part and w.run = h.run)";
     assert_eq!(count(sql, orphans).await, 0, "no history without its run");

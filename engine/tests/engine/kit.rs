@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hansom_core::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Ctx, Failure, Handler, Handlers,
-    Harmless, Never, RetryPolicy, Signal, Workflow, Workflows,
+    Harmless, Never, RetryPolicy, Signal, SignalType, Workflow, Workflows,
 };
 use hansom_engine::{Client, Registry, Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
@@ -189,7 +189,7 @@ pub(crate) struct Ride {
 impl Workflow for Trip {
     const NAME: &'static str = "trip";
     const ACTIVITIES: &'static [&'static str] = &[Charge::NAME, Refund::NAME, Notify::NAME];
-    const SIGNALS: &'static [&'static str] = &[Arrive::NAME];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Arrive>()];
     type Input = Ride;
     type Output = String;
     type Error = ActivityError<No>;
@@ -220,7 +220,7 @@ impl Signal for Name {
 impl Workflow for Roll {
     const NAME: &'static str = "roll";
     const ACTIVITIES: &'static [&'static str] = &[];
-    const SIGNALS: &'static [&'static str] = &[Name::NAME];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Name>()];
     type Input = usize;
     type Output = Vec<String>;
     type Error = Never;

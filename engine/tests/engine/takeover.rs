@@ -1,12 +1,13 @@
 //! Partitions change hands: by agreement, and after a kill -9.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hansom_core::Status;
+use hansom_engine::{Settings, Worker, connect};
 
 use crate::crew::{Books, LEASE, Process, audit, count, shared_out, shares, sql, until};
-use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, worker};
+use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, registry, worker};
 
 const AT_ONCE: Ride = Ride { patience_ms: 0 };
 const PATIENT: Ride = Ride { patience_ms: 600_000 };
@@ -61,6 +62,28 @@ async fn an_attempt_under_way_is_waited_for_when_a_worker_drains() {
     one.drain().await;
     assert_eq!(other.result("t1", SOON).await.unwrap().status, Status::Completed);
     assert_eq!(world.attempts(), 2, "one charge, one notification");
+    audit(&sql).await;
+    two.drain().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_outlives_the_drain_is_made_again_and_not_charged() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let drain = Duration::from_millis(100);
+    let settings = Settings { lease: LEASE, drain, ..Settings::default() };
+    let pool = connect(database.url(), 4).await.unwrap();
+    let one = Worker::start(pool, registry(&world), settings).await.unwrap();
+    world.slow(3_000);
+    one.client().start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    until("the charge is under way", async || world.attempts() == 1).await;
+    one.drain().await;
+    world.slow(0);
+    let (two, client) = worker(&database, &world).await;
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Completed);
+    assert_eq!((world.attempts(), world.number("charge")), (3, Some(1)));
+    let charged = "select count(*) from hansom.event where what ? 'attempt_lost'";
+    assert_eq!(count(&sql, charged).await, 0, "a drain is not a loss");
     audit(&sql).await;
     two.drain().await;
 }

@@ -6,7 +6,7 @@
 mod contract;
 mod fare;
 
-use hansom_core::{Activity, ActivityError, Ctx, Signal, Workflow};
+use hansom_core::{Activity, ActivityError, Ctx, SignalType, Workflow};
 
 pub use contract::{
     Call, CallError, CallId, CallStatus, CancelCall, ChargeFare, CompleteDrive, Drive, DriveId,
@@ -30,7 +30,7 @@ impl Workflow for TaxiCall {
         ReleaseDrive::NAME,
         CompleteDrive::NAME,
     ];
-    const SIGNALS: &'static [&'static str] = &[EndDrive::NAME];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<EndDrive>()];
     type Input = Call;
     type Output = Receipt;
     type Error = CallError;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hansom_core::{
-    Command, Direction, Event, Ledger, Machine, Seq, Status, StuckReason, UndoStatus,
+    Command, Direction, Event, Ledger, Machine, Seq, Status, StuckReason, Timestamp, UndoStatus,
 };
 
 use super::database::{Database, Row};
@@ -20,6 +20,10 @@ pub(super) fn check(database: &Database, registry: &Registry, row: &Row) {
             let closed = ledger.status().is_closed();
             assert!(!closed, "{run} goes on after its end: {event:?}\n{history:#?}");
             undos.see(event, &ledger);
+            made(event, &ledger, *at);
+            if let Event::Signalled { id, .. } = event {
+                assert!(!ledger.has_seen(id), "{run} hears {id} twice");
+            }
             ledger.apply(event, *at);
         }
     }
@@ -40,6 +44,15 @@ pub(super) fn check(database: &Database, registry: &Registry, row: &Row) {
     let replayed = Machine::replay(kind, history.iter().cloned());
     assert_eq!(replayed.fault(), None, "{run} replays\n{history:#?}");
     assert_eq!(replayed.ledger().status(), ledger.status(), "{run} replays");
+}
+
+/// What fails or is lost was made: it is the attempt that was due.
+fn made(event: &Event, before: &Ledger, at: Timestamp) {
+    if let Event::AttemptFailed { seq, attempt, .. } | Event::AttemptLost { seq, attempt } = event {
+        let running = &before.running()[seq];
+        assert_eq!(running.attempt, *attempt, "attempts are counted one by one");
+        assert!(running.retry_at.is_none_or(|due| due <= at), "it was not due: {event:?}");
+    }
 }
 
 /// Why a run is stuck, by its history's last word.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use hansom_core::{Event, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
 use super::super::{AlarmRow, Batch, Cached, Dispatch, Message, Stored};
@@ -148,6 +148,10 @@ impl Database {
             let twice = self.alarms.insert(alarm, Arc::clone(address)).is_some();
             assert!(!twice, "an alarm is set twice: {alarm:?}");
         }
+        for (_, run, ..) in p.history.iter().filter(|(_, run, ..)| !lost.contains(run)) {
+            let (status, row) = (self.ledger(*run).status(), &self.workflows[&self.by_run[run]]);
+            assert_eq!(row.cached.status, status, "{run}: the row is its history");
+        }
         p.dropped.iter().for_each(|alarm| drop(self.alarms.remove(alarm)));
         p.consumed.iter().for_each(|message| drop(self.inbox.remove(message)));
         self.fences.insert(worker, (p.number, lost.clone()));
@@ -279,15 +283,34 @@ impl Database {
         self.inbox.is_empty()
     }
 
-    /// No effect without a committed intent.
-    pub(super) fn intends(&self, dispatch: &Dispatch) -> bool {
-        let rows = self.history(dispatch.address.run).iter();
-        let commands = rows.flat_map(|(_, events)| events).filter_map(|event| match event {
-            Event::Asked(command) => Some(command),
-            _ => None,
-        });
-        let index = usize::try_from(dispatch.seq.0).unwrap();
-        commands.into_iter().nth(index).is_some()
+    /// No effect without a committed intent, and none before it is due.
+    pub(super) fn intends(&self, dispatch: &Dispatch, now: Timestamp) -> bool {
+        let ledger = self.ledger(dispatch.address.run);
+        let Some(running) = ledger.running().get(&dispatch.seq) else {
+            // Another attempt was answered meanwhile: this one has the same key.
+            return self.answered(dispatch);
+        };
+        let due = running.retry_at.is_none_or(|due| due <= now);
+        let last = running.attempt == dispatch.attempt && due;
+        running.call == dispatch.call && (last || running.attempt > dispatch.attempt)
+    }
+
+    fn answered(&self, dispatch: &Dispatch) -> bool {
+        let mut events = self.history(dispatch.address.run).iter().flat_map(|(_, events)| events);
+        events.any(|event| match event {
+            Event::Done { seq, .. } | Event::Refused { seq, .. } | Event::Unknown { seq, .. } => {
+                *seq == dispatch.seq
+            }
+            _ => false,
+        })
+    }
+
+    fn ledger(&self, run: Uuid) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (at, events) in self.history(run) {
+            events.iter().for_each(|event| ledger.apply(event, *at));
+        }
+        ledger
     }
 }
 

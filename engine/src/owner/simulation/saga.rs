@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hansom_core::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Ctx, Failure, Handler, Handlers,
-    Harmless, Never, RetryPolicy, Signal, Workflow, Workflows,
+    Harmless, Never, RetryPolicy, Signal, SignalType, Workflow, Workflows,
 };
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -82,7 +82,7 @@ pub(super) struct Saga;
 impl Workflow for Saga {
     const NAME: &'static str = "saga";
     const ACTIVITIES: &'static [&'static str] = &[Act::NAME, Unact::NAME, Note::NAME];
-    const SIGNALS: &'static [&'static str] = &[Ping::NAME];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Ping>()];
     type Input = Vec<Step>;
     type Output = usize;
     type Error = ActivityError<No>;

@@ -139,7 +139,13 @@ impl Worker {
         }
     }
 
-    pub(super) fn commit(&mut self, luck: Luck, database: &mut Database, tally: &mut Tally) {
+    pub(super) fn commit(
+        &mut self,
+        luck: Luck,
+        now: Timestamp,
+        database: &mut Database,
+        tally: &mut Tally,
+    ) {
         let Some((packet, taken)) = &mut self.packet else { return };
         if luck == Luck::Cut {
             return;
@@ -160,7 +166,12 @@ impl Worker {
         tally.lost_starts += u64::try_from(lost.len()).unwrap();
         let After { dispatches, .. } = self.owner.committed(&lost);
         for dispatch in dispatches {
-            assert!(database.intends(&dispatch), "an effect without an intent: {dispatch:?}");
+            let intended = database.intends(&dispatch, now);
+            assert!(
+                intended,
+                "an effect without an intent, or too early: {dispatch:?} {now:?} {:#?}",
+                database.history(dispatch.address.run)
+            );
             self.attempts.push(dispatch);
         }
     }

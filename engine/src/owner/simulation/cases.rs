@@ -1,0 +1,143 @@
+//! Cases that chance meets too seldom.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansom_core::{Attempt, Event, Payload, Timestamp};
+use uuid::Uuid;
+
+use super::Tally;
+use super::database::Database;
+use super::saga::{self, Step};
+use super::worker::{Luck, Worker};
+use crate::Registry;
+use crate::address::Address;
+
+const SECOND: Duration = Duration::from_secs(1);
+const RUN: Uuid = Uuid::from_u128(7);
+
+/// One partition, and one run in it.
+struct Stage {
+    registry: Arc<Registry>,
+    database: Database,
+    address: Arc<Address>,
+    now: Timestamp,
+    names: u64,
+}
+
+impl Stage {
+    fn new(steps: &[Step]) -> Self {
+        let (namespace, workflow_id) = ("default".into(), "w".into());
+        let address = Arc::new(Address { part: 0, run: RUN, namespace, workflow_id, run_no: 1 });
+        let (mut database, now) = (Database::new(1), Timestamp(1_000_000_000));
+        let input = Payload::of(&steps).unwrap();
+        assert!(database.start(&address, Event::Started { input }, now));
+        Self { registry: Arc::new(saga::registry()), database, address, now, names: 0 }
+    }
+
+    /// A worker that owns the partition and has looked at everything.
+    fn owner(&mut self) -> Worker {
+        self.names += 1;
+        let mut worker = Worker::join(self.names, &self.registry, &mut self.database);
+        let gained = self.database.claim(worker.name, 1);
+        assert_eq!(gained.len(), 1);
+        worker.gain(&gained);
+        self.look(&mut worker);
+        worker
+    }
+
+    fn look(&mut self, worker: &mut Worker) {
+        for _ in 0..3 {
+            worker.send_for_runs(&self.database, &mut Tally::default());
+            worker.poll(&self.database);
+            worker.scan(&self.database, self.now);
+            while worker.errands() > 0 {
+                worker.arrive(0, self.now);
+            }
+        }
+        self.commit(worker);
+    }
+
+    fn commit(&mut self, worker: &mut Worker) {
+        worker.seal();
+        worker.commit(Luck::Good, self.now, &mut self.database, &mut Tally::default());
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+    }
+
+    fn happened(&self, what: impl Fn(&Event) -> bool) -> usize {
+        let rows = self.database.history(RUN).iter();
+        rows.flat_map(|(_, events)| events).filter(|event| what(event)).count()
+    }
+}
+
+#[test]
+fn a_retry_that_is_lost_with_its_worker_counts() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut one = stage.owner();
+    one.answer(0, Attempt::failed("the network is down"), false, stage.now);
+    stage.commit(&mut one);
+    stage.wait(5 * SECOND);
+    one.owner.ring(stage.now);
+    stage.commit(&mut one);
+    assert_eq!(one.attempts[0].attempt, 2);
+    stage.database.bury(one.name, false);
+    let two = stage.owner();
+    assert_eq!(stage.happened(|event| matches!(event, Event::AttemptLost { attempt: 2, .. })), 1);
+    assert_eq!(two.attempts[0].attempt, 3);
+}
+
+#[test]
+fn a_retry_that_is_handed_over_does_not_count() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut one = stage.owner();
+    one.answer(0, Attempt::failed("the network is down"), false, stage.now);
+    stage.commit(&mut one);
+    stage.wait(5 * SECOND);
+    one.owner.ring(stage.now);
+    stage.commit(&mut one);
+    stage.database.bury(one.name, true);
+    let two = stage.owner();
+    assert_eq!(stage.happened(|event| matches!(event, Event::AttemptLost { .. })), 0);
+    assert_eq!(two.attempts[0].attempt, 2);
+}
+
+#[test]
+fn a_timer_that_a_scan_under_way_has_missed_rings() {
+    let mut stage = Stage::new(&[Step::Do, Step::Sleep(1_000)]);
+    let mut worker = stage.owner();
+    worker.scan(&stage.database, stage.now);
+    worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, stage.now);
+    stage.commit(&mut worker);
+    worker.arrive(0, stage.now);
+    stage.wait(SECOND);
+    worker.owner.ring(stage.now);
+    stage.commit(&mut worker);
+    assert_eq!(stage.happened(|event| matches!(event, Event::Fired { .. })), 1);
+}
+
+#[test]
+fn a_parked_run_that_is_woken_while_its_partition_is_left_goes_on_elsewhere() {
+    let mut stage = Stage::new(&[Step::Hear(600_000), Step::Do]);
+    let mut one = stage.owner();
+    let parked = |stage: &Stage| !stage.database.rows().next().unwrap().cached.hot;
+    for _ in 0..4 {
+        stage.wait(6 * SECOND);
+        one.owner.evict(stage.now);
+        stage.commit(&mut one);
+    }
+    assert!(parked(&stage));
+    one.begin_release(vec![0]);
+    let (key, payload) = ("signal:1".to_owned(), Some("null".to_owned()));
+    stage.database.send(&stage.address, key, Some("ping".to_owned()), payload);
+    stage.look(&mut one);
+    assert!(one.attempts.is_empty(), "who leaves begins nothing");
+    while one.is_releasing() {
+        one.move_release(false, &mut stage.database);
+        stage.commit(&mut one);
+    }
+    let two = stage.owner();
+    assert_eq!(two.attempts[0].call.activity, "act");
+}

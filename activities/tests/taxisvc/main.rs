@@ -1,5 +1,6 @@
 //! The services of taxisvc, on a real Postgres.
 
+mod queries;
 mod rig;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@
 
 mod durable;
 mod keeper;
+mod queries;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use tokio::sync::OnceCell;
 
 pub use self::durable::DurableCluster;
 use self::keeper::Keeper;
+pub use self::queries::check_queries;
 use crate::cluster::{Cluster, Durability, quote};
 use crate::error::ClusterError;
 use crate::locks;

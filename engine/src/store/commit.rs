@@ -222,51 +222,51 @@ pub(crate) async fn commit(
 ) -> Result<Vec<Uuid>, CommitError> {
     let Columns { number, started, history, updated, alarms_set, alarms_dropped, consumed } =
         columns;
-    let lost: Option<Vec<Uuid>> = sqlx::query_scalar(
+    let lost = sqlx::query_scalar!(
         "select hansom.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
              $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32,
              $33, $34, $35, $36, $37, $38, $39, $40)",
+        lane.worker,
+        lane.lane,
+        number,
+        &started.keys.part,
+        &started.keys.namespace,
+        &started.keys.workflow_id,
+        &started.keys.run_no,
+        &started.keys.run,
+        &started.workflow_type,
+        &started.hot,
+        &started.at,
+        &started.labels as _,
+        &history.part,
+        &history.run,
+        &history.event,
+        &history.at,
+        &history.events,
+        &updated.keys.part,
+        &updated.keys.namespace,
+        &updated.keys.workflow_id,
+        &updated.keys.run_no,
+        &updated.keys.run,
+        &updated.status,
+        &updated.undo,
+        &updated.hot,
+        &updated.closed_at as _,
+        &alarms_set.keys.part,
+        &alarms_set.due,
+        &alarms_set.keys.run,
+        &alarms_set.seq,
+        &alarms_set.keys.namespace,
+        &alarms_set.keys.workflow_id,
+        &alarms_set.keys.run_no,
+        &alarms_dropped.part,
+        &alarms_dropped.due,
+        &alarms_dropped.run,
+        &alarms_dropped.seq,
+        &consumed.part,
+        &consumed.run,
+        &consumed.message,
     )
-    .bind(lane.worker)
-    .bind(lane.lane)
-    .bind(number)
-    .bind(&started.keys.part)
-    .bind(&started.keys.namespace)
-    .bind(&started.keys.workflow_id)
-    .bind(&started.keys.run_no)
-    .bind(&started.keys.run)
-    .bind(&started.workflow_type)
-    .bind(&started.hot)
-    .bind(&started.at)
-    .bind(&started.labels)
-    .bind(&history.part)
-    .bind(&history.run)
-    .bind(&history.event)
-    .bind(&history.at)
-    .bind(&history.events)
-    .bind(&updated.keys.part)
-    .bind(&updated.keys.namespace)
-    .bind(&updated.keys.workflow_id)
-    .bind(&updated.keys.run_no)
-    .bind(&updated.keys.run)
-    .bind(&updated.status)
-    .bind(&updated.undo)
-    .bind(&updated.hot)
-    .bind(&updated.closed_at)
-    .bind(&alarms_set.keys.part)
-    .bind(&alarms_set.due)
-    .bind(&alarms_set.keys.run)
-    .bind(&alarms_set.seq)
-    .bind(&alarms_set.keys.namespace)
-    .bind(&alarms_set.keys.workflow_id)
-    .bind(&alarms_set.keys.run_no)
-    .bind(&alarms_dropped.part)
-    .bind(&alarms_dropped.due)
-    .bind(&alarms_dropped.run)
-    .bind(&alarms_dropped.seq)
-    .bind(&consumed.part)
-    .bind(&consumed.run)
-    .bind(&consumed.message)
     .fetch_one(connection)
     .await
     .map_err(classify)?;

@@ -20,14 +20,14 @@ fn decode(at: DateTime<Utc>, events: &str) -> Result<(Timestamp, Vec<Event>), sq
 
 /// The whole history of one run.
 pub(crate) async fn of(pool: &PgPool, part: Part, run: Uuid) -> Result<Rows, sqlx::Error> {
-    let rows: Vec<(DateTime<Utc>, String)> = sqlx::query_as(
+    let rows = sqlx::query!(
         "select at, events from hansom.history where part = $1 and run = $2 order by event",
+        part,
+        run,
     )
-    .bind(part)
-    .bind(run)
     .fetch_all(pool)
     .await?;
-    rows.iter().map(|(at, events)| decode(*at, events)).collect()
+    rows.iter().map(|row| decode(row.at, &row.events)).collect()
 }
 
 /// One page of the history of one run: rows from the one that has event `from`
@@ -39,22 +39,22 @@ pub(crate) async fn page(
     from: i32,
     limit: i64,
 ) -> Result<Vec<(i32, Timestamp, Vec<Event>)>, sqlx::Error> {
-    let rows: Vec<(i32, DateTime<Utc>, String)> = sqlx::query_as(
+    let rows = sqlx::query!(
         "select event, at, events from hansom.history
          where part = $1 and run = $2 and event >= coalesce(
              (select max(event) from hansom.history
               where part = $1 and run = $2 and event <= $3), 0)
          order by event limit $4",
+        part,
+        run,
+        from,
+        limit,
     )
-    .bind(part)
-    .bind(run)
-    .bind(from)
-    .bind(limit)
     .fetch_all(pool)
     .await?;
     let page = rows
         .iter()
-        .map(|(event, at, events)| decode(*at, events).map(|(at, events)| (*event, at, events)));
+        .map(|row| decode(row.at, &row.events).map(|(at, events)| (row.event, at, events)));
     page.collect()
 }
 
@@ -64,25 +64,25 @@ pub(crate) async fn of_all(
     parts: &[Part],
     runs: &[Uuid],
 ) -> Result<HashMap<Uuid, Rows>, sqlx::Error> {
-    let rows: Vec<(Uuid, DateTime<Utc>, String)> = sqlx::query_as(
+    let rows = sqlx::query!(
         "select h.run, h.at, h.events
-         from unnest($1, $2) as r (part, run), lateral (
+         from unnest($1::int[], $2::uuid[]) as r (part, run), lateral (
              select * from hansom.history
              where history.part = r.part and history.run = r.run order by event
          ) h",
+        parts,
+        runs,
     )
-    .bind(parts)
-    .bind(runs)
     .fetch_all(pool)
     .await?;
     let mut histories: HashMap<Uuid, Option<Rows>> = HashMap::with_capacity(runs.len());
-    for (run, at, events) in rows {
-        let history = histories.entry(run).or_insert_with(|| Some(Vec::new()));
-        match (decode(at, &events), history.as_mut()) {
+    for row in rows {
+        let history = histories.entry(row.run).or_insert_with(|| Some(Vec::new()));
+        match (decode(row.at, &row.events), history.as_mut()) {
             (Ok(row), Some(history)) => history.push(row),
             (Ok(_), None) => {}
             (Err(error), _) => {
-                tracing::error!(%run, %error, "history_unreadable");
+                tracing::error!(run = %row.run, %error, "history_unreadable");
                 *history = None;
             }
         }

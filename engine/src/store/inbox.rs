@@ -8,31 +8,33 @@ use uuid::Uuid;
 use crate::address::{Address, Part};
 use crate::owner::Message;
 
-type Row = (Part, Uuid, String, String, String, i32, Option<String>, Option<String>);
-
 /// Up to `limit` messages of these partitions, in order of arrival.
 pub(crate) async fn read(
     pool: &PgPool,
     parts: &[Part],
     limit: i64,
 ) -> Result<Vec<Message>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
+    sqlx::query!(
         "select part, run, message, namespace, workflow_id, run_no, name, payload
          from hansom.inbox where part = any ($1)
          order by received_at, message limit $2",
+        parts,
+        limit,
     )
-    .bind(parts)
-    .bind(limit)
+    .map(|row| Message {
+        address: Arc::new(Address {
+            part: row.part,
+            run: row.run,
+            namespace: row.namespace.into(),
+            workflow_id: row.workflow_id.into(),
+            run_no: row.run_no,
+        }),
+        key: row.message,
+        name: row.name,
+        payload: row.payload,
+    })
     .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(message).collect())
-}
-
-fn message(row: Row) -> Message {
-    let (part, run, key, namespace, workflow_id, run_no, name, payload) = row;
-    let (namespace, workflow_id) = (namespace.into(), workflow_id.into());
-    let address = Arc::new(Address { part, run, namespace, workflow_id, run_no });
-    Message { address, key, name, payload }
+    .await
 }
 
 /// Leaves a message for the owner, with a hint when it is `elsewhere`. A
@@ -43,7 +45,7 @@ pub(crate) async fn send(
     elsewhere: bool,
 ) -> Result<(), sqlx::Error> {
     let Message { address, key, name, payload } = message;
-    sqlx::query(
+    sqlx::query!(
         "with i as (
              insert into hansom.inbox
                  (part, run, message, namespace, workflow_id, run_no, name, payload)
@@ -51,16 +53,16 @@ pub(crate) async fn send(
              on conflict (part, run, message) do nothing
          )
          select case when $9 then pg_notify('hansom', $1::text) end",
+        address.part,
+        address.run,
+        key,
+        &*address.namespace,
+        &*address.workflow_id,
+        address.run_no,
+        name.as_deref(),
+        payload.as_deref(),
+        elsewhere,
     )
-    .bind(address.part)
-    .bind(address.run)
-    .bind(key)
-    .bind(&*address.namespace)
-    .bind(&*address.workflow_id)
-    .bind(address.run_no)
-    .bind(name)
-    .bind(payload)
-    .bind(elsewhere)
     .execute(pool)
     .await?;
     Ok(())
@@ -68,9 +70,11 @@ pub(crate) async fn send(
 
 /// How many messages of a run wait.
 pub(crate) async fn waiting(pool: &PgPool, part: Part, run: Uuid) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select count(*) from hansom.inbox where part = $1 and run = $2")
-        .bind(part)
-        .bind(run)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from hansom.inbox where part = $1 and run = $2"#,
+        part,
+        run,
+    )
+    .fetch_one(pool)
+    .await
 }

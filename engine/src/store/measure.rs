@@ -11,7 +11,7 @@ use super::{connection, worker};
 use crate::address::{Address, NAMESPACE};
 
 /// Counters of the database the pool is connected to.
-#[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
     /// Transactions that wrote, in the whole cluster.
     pub transactions: i64,
@@ -27,14 +27,15 @@ pub struct Counters {
 
 /// Reads the counters. Rows arrive in them with a delay of a second or two.
 pub async fn counters(pool: &PgPool) -> Result<Counters, sqlx::Error> {
-    sqlx::query_as(
-        "select pg_current_xact_id()::text::bigint as transactions,
-                pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint as wal_bytes,
-                coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows,
-                coalesce(sum(pg_total_relation_size(relid)), 0)::bigint as table_bytes,
-                pg_backend_pid() as backend_pid
+    sqlx::query_as!(
+        Counters,
+        r#"select pg_current_xact_id()::text::bigint as "transactions!",
+                pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint as "wal_bytes!",
+                coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as "rows!",
+                coalesce(sum(pg_total_relation_size(relid)), 0)::bigint as "table_bytes!",
+                pg_backend_pid() as "backend_pid!"
          from pg_stat_user_tables
-         where schemaname = 'hansom' and relname in ('workflow', 'history', 'alarm', 'inbox')",
+         where schemaname = 'hansom' and relname in ('workflow', 'history', 'alarm', 'inbox')"#,
     )
     .fetch_one(pool)
     .await
@@ -116,5 +117,7 @@ async fn write(
 
 /// How many runs a new owner would have to load.
 pub async fn hot(pool: &PgPool) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select count(*) from hansom.workflow where hot").fetch_one(pool).await
+    sqlx::query_scalar!(r#"select count(*) as "count!" from hansom.workflow where hot"#)
+        .fetch_one(pool)
+        .await
 }

@@ -5,6 +5,10 @@
 //! first in its key. No transaction spans more than one statement, so that a
 //! cancelled future can leave none open; what a lost answer means is said where
 //! it matters.
+//!
+//! The compiler checks statements against `.sqlx`, but for the filter of a list
+//! and what Postgres itself does not look into before it runs: `rollback`,
+//! `truncate`, `checkpoint`.
 
 pub(crate) mod alarm;
 pub(crate) mod commit;

@@ -7,19 +7,19 @@ use crate::address::Part;
 
 /// Makes the partitions, once; answers how many there are.
 pub(crate) async fn create(pool: &PgPool, partitions: i32) -> Result<i32, sqlx::Error> {
-    sqlx::query(
+    sqlx::query!(
         "insert into hansom.setting (name, value) values ('partitions', $1)
          on conflict (name) do nothing",
+        partitions.to_string(),
     )
-    .bind(partitions.to_string())
     .execute(pool)
     .await?;
     let stored = count(pool).await?;
-    sqlx::query(
+    sqlx::query!(
         "insert into hansom.partition (part) select generate_series(0, $1 - 1)
          on conflict (part) do nothing",
+        stored,
     )
-    .bind(stored)
     .execute(pool)
     .await?;
     Ok(stored)
@@ -27,9 +27,11 @@ pub(crate) async fn create(pool: &PgPool, partitions: i32) -> Result<i32, sqlx::
 
 /// How many partitions this database was created with.
 pub(crate) async fn count(pool: &PgPool) -> Result<i32, sqlx::Error> {
-    sqlx::query_scalar("select value::int from hansom.setting where name = 'partitions'")
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar!(
+        r#"select value::int as "count!" from hansom.setting where name = 'partitions'"#
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// Takes up to `wanted` partitions that nobody owns: their number, and whether
@@ -39,11 +41,14 @@ pub(crate) async fn claim(
     worker: Uuid,
     wanted: i32,
 ) -> Result<Vec<(Part, i64, bool)>, sqlx::Error> {
-    sqlx::query_as("select part, epoch, clean from hansom.claim($1, $2)")
-        .bind(worker)
-        .bind(wanted)
-        .fetch_all(pool)
-        .await
+    sqlx::query!(
+        r#"select part as "part!", epoch as "epoch!", clean as "clean!" from hansom.claim($1, $2)"#,
+        worker,
+        wanted,
+    )
+    .map(|row| (row.part, row.epoch, row.clean))
+    .fetch_all(pool)
+    .await
 }
 
 /// Hands partitions over, to whoever claims them first.
@@ -52,15 +57,15 @@ pub(crate) async fn release(
     worker: Uuid,
     parts: &[Part],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    sqlx::query!(
         "with released as (
              update hansom.partition set owner = null, clean = true
              where owner = $1 and part = any ($2) returning part
          )
          select pg_notify('hansom', 'partitions') where exists (select from released)",
+        worker,
+        parts,
     )
-    .bind(worker)
-    .bind(parts)
     .execute(pool)
     .await?;
     Ok(())
@@ -69,7 +74,7 @@ pub(crate) async fn release(
 /// Frees partitions whose owner is gone without a trace. Belt and braces: a
 /// burial frees them, and a claim by the buried is refused.
 pub(crate) async fn free_orphans(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    sqlx::query!(
         "update hansom.partition p set owner = null, epoch = epoch + 1, clean = false
          where owner is not null
            and not exists (select from hansom.worker w where w.worker_id = p.owner)",
@@ -81,7 +86,7 @@ pub(crate) async fn free_orphans(pool: &PgPool) -> Result<(), sqlx::Error> {
 
 /// How many partitions nobody owns.
 pub(crate) async fn free(pool: &PgPool) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select count(*) from hansom.partition where owner is null")
+    sqlx::query_scalar!(r#"select count(*) as "count!" from hansom.partition where owner is null"#)
         .fetch_one(pool)
         .await
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use hansom_core::Timestamp;
 use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
@@ -17,12 +16,12 @@ fn interval(duration: Duration) -> PgInterval {
 
 /// Makes a worker known, with a fence for each of its lanes.
 pub(crate) async fn register(pool: &PgPool, worker: Uuid, lanes: i32) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    sqlx::query!(
         "with w as (insert into hansom.worker (worker_id) values ($1))
          insert into hansom.fence (worker_id, lane) select $1, generate_series(0, $2 - 1)",
+        worker,
+        lanes,
     )
-    .bind(worker)
-    .bind(lanes)
     .execute(pool)
     .await?;
     Ok(())
@@ -30,11 +29,11 @@ pub(crate) async fn register(pool: &PgPool, worker: Uuid, lanes: i32) -> Result<
 
 /// Says that a worker lives; answers the time, or `None` when it has been buried.
 pub(crate) async fn beat(pool: &PgPool, worker: Uuid) -> Result<Option<Timestamp>, sqlx::Error> {
-    let at: Option<DateTime<Utc>> = sqlx::query_scalar(
+    let at = sqlx::query_scalar!(
         "update hansom.worker set heartbeat_at = clock_timestamp()
          where worker_id = $1 returning heartbeat_at",
+        worker,
     )
-    .bind(worker)
     .fetch_optional(pool)
     .await?;
     Ok(at.map(from_time))
@@ -42,7 +41,10 @@ pub(crate) async fn beat(pool: &PgPool, worker: Uuid) -> Result<Option<Timestamp
 
 /// The database's time.
 pub(crate) async fn time(pool: &PgPool) -> Result<Timestamp, sqlx::Error> {
-    sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await.map(from_time)
+    sqlx::query_scalar!(r#"select clock_timestamp() as "time!""#)
+        .fetch_one(pool)
+        .await
+        .map(from_time)
 }
 
 /// Workers that live, and workers that have not been heard of for `lease`.
@@ -50,11 +52,12 @@ pub(crate) async fn census(
     pool: &PgPool,
     lease: Duration,
 ) -> Result<(Vec<Uuid>, Vec<Uuid>), sqlx::Error> {
-    let workers: Vec<(Uuid, bool)> = sqlx::query_as(
-        "select worker_id, heartbeat_at >= clock_timestamp() - $1 from hansom.worker
-         order by worker_id",
+    let workers: Vec<(Uuid, bool)> = sqlx::query!(
+        r#"select worker_id, heartbeat_at >= clock_timestamp() - $1::interval as "lives!"
+         from hansom.worker order by worker_id"#,
+        interval(lease),
     )
-    .bind(interval(lease))
+    .map(|row| (row.worker_id, row.lives))
     .fetch_all(pool)
     .await?;
     let (live, dead): (Vec<_>, Vec<_>) = workers.into_iter().partition(|(_, lives)| *lives);
@@ -70,22 +73,20 @@ pub(crate) async fn bury(
     worker: Uuid,
     lease: Duration,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select hansom.bury($1, $2)")
-        .bind(worker)
-        .bind(interval(lease))
+    sqlx::query_scalar!(r#"select hansom.bury($1, $2) as "buried!""#, worker, interval(lease),)
         .fetch_one(pool)
         .await
 }
 
 /// A worker goes in peace, after its last commit.
 pub(crate) async fn leave(pool: &PgPool, worker: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    sqlx::query!(
         "with f as (delete from hansom.fence where worker_id = $1),
               p as (update hansom.partition set owner = null, clean = true where owner = $1),
               w as (delete from hansom.worker where worker_id = $1)
          select pg_notify('hansom', 'partitions')",
+        worker,
     )
-    .bind(worker)
     .execute(pool)
     .await?;
     Ok(())

@@ -19,7 +19,6 @@ pub(crate) struct Row {
     pub(crate) workflow_id: String,
     pub(crate) run_no: i32,
     pub(crate) run: Uuid,
-    #[sqlx(rename = "type")]
     pub(crate) workflow_type: String,
     status: i16,
     undo: i16,
@@ -70,15 +69,16 @@ pub(crate) async fn latest(
     namespace: &str,
     workflow_id: &str,
 ) -> Result<Option<Row>, sqlx::Error> {
-    sqlx::query_as(
-        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
-                closed_at, labels
+    sqlx::query_as!(
+        Row,
+        r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
+                hot, started_at, closed_at, labels as "labels: _"
          from hansom.workflow where part = $1 and namespace = $2 and workflow_id = $3
-         order by run_no desc limit 1",
+         order by run_no desc limit 1"#,
+        part,
+        namespace,
+        workflow_id,
     )
-    .bind(part)
-    .bind(namespace)
-    .bind(workflow_id)
     .fetch_optional(pool)
     .await
 }
@@ -91,17 +91,19 @@ pub(crate) async fn start(
     events: &str,
     labels: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select hansom.start($1, $2, $3, $4, $5, $6, $7, $8)")
-        .bind(address.part)
-        .bind(&*address.namespace)
-        .bind(&*address.workflow_id)
-        .bind(address.run_no)
-        .bind(address.run)
-        .bind(workflow_type)
-        .bind(events)
-        .bind(labels)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar!(
+        r#"select hansom.start($1, $2, $3, $4, $5, $6, $7, $8) as "started!""#,
+        address.part,
+        &*address.namespace,
+        &*address.workflow_id,
+        address.run_no,
+        address.run,
+        workflow_type,
+        events,
+        labels,
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// Runs of these addresses, with their histories; and those that are there but
@@ -115,16 +117,18 @@ pub(crate) async fn load(
         addresses.iter().map(|address| address.namespace.to_string()).collect();
     let ids: Vec<_> = addresses.iter().map(|address| address.workflow_id.to_string()).collect();
     let numbers: Vec<_> = addresses.iter().map(|address| address.run_no).collect();
-    let rows: Vec<Row> = sqlx::query_as(
-        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
-                w.hot, w.started_at, w.closed_at, w.labels
-         from unnest($1, $2, $3, $4) as a (part, namespace, workflow_id, run_no)
-         join hansom.workflow w using (part, namespace, workflow_id, run_no)",
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type as workflow_type,
+                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels as "labels: _"
+         from unnest($1::int[], $2::text[], $3::text[], $4::int[])
+             as a (part, namespace, workflow_id, run_no)
+         join hansom.workflow w using (part, namespace, workflow_id, run_no)"#,
+        &parts,
+        &namespaces,
+        &ids,
+        &numbers,
     )
-    .bind(&parts)
-    .bind(&namespaces)
-    .bind(&ids)
-    .bind(&numbers)
     .fetch_all(pool)
     .await?;
     with_history(pool, rows).await
@@ -138,15 +142,16 @@ pub(crate) async fn hot(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<(Vec<Stored>, Option<Uuid>), sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select part, namespace, workflow_id, run_no, run, type, status, undo, hot, started_at,
-                closed_at, labels
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
+                hot, started_at, closed_at, labels as "labels: _"
          from hansom.workflow where hot and run > $2 and part = any ($1)
-         order by run limit $3",
+         order by run limit $3"#,
+        parts,
+        after.unwrap_or_default(),
+        limit,
     )
-    .bind(parts)
-    .bind(after.unwrap_or_default())
-    .bind(limit)
     .fetch_all(pool)
     .await?;
     let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
@@ -185,8 +190,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<Summary>, sqlx::Error> {
     // Both halves of the index are walked newest first, and merged.
     let mut query = QueryBuilder::<Postgres>::new(
-        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type, w.status, w.undo,
-                w.hot, w.started_at, w.closed_at, w.labels
+        "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type as workflow_type,
+                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels
          from unnest(array[true, false]) as h (hot), lateral (
              select * from hansom.workflow where hot = h.hot and namespace = ",
     );

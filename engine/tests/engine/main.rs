@@ -4,6 +4,7 @@
 mod crew;
 mod fencing;
 mod kit;
+mod queries;
 mod restart;
 mod sagas;
 mod starts;

@@ -18,7 +18,6 @@ pub(super) struct Move {
     pub(super) event: Option<&'static str>,
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     call_id: i64,
     user_id: String,
@@ -51,20 +50,20 @@ impl Row {
 
 impl Store {
     pub(super) async fn next_id(&self) -> Result<CallId, StoreError> {
-        let next = sqlx::query_scalar("select nextval('taxisvc.call_id')");
+        let next = sqlx::query_scalar!(r#"select nextval('taxisvc.call_id') as "next!""#);
         Ok(CallId(next.fetch_one(&self.0).await?))
     }
 
     pub(super) async fn register(&self, call: &taxi_call::Call) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "insert into taxisvc.call (call_id, user_id, user_name, distance)
              values ($1, $2, $3, $4)
              on conflict (call_id) do nothing",
+            call.call_id.0,
+            call.user_id,
+            call.user_name,
+            call.distance.hundredths(),
         )
-        .bind(call.call_id.0)
-        .bind(&call.user_id)
-        .bind(&call.user_name)
-        .bind(call.distance.hundredths())
         .execute(&self.0)
         .await?;
         Ok(())
@@ -72,11 +71,11 @@ impl Store {
 
     /// Leaves a tombstone, unless the call is registered.
     pub(super) async fn cancel_unregistered(&self, id: CallId) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "insert into taxisvc.call (call_id, status) values ($1, 'requestCancel')
              on conflict (call_id) do nothing",
+            id.0,
         )
-        .bind(id.0)
         .execute(&self.0)
         .await?;
         Ok(())
@@ -86,7 +85,7 @@ impl Store {
     /// its projection. The view is an upsert: it may have been created by a
     /// statement that this one waited for, and so cannot see.
     pub(super) async fn move_to(&self, id: CallId, step: Move) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "with moved as (
                  update taxisvc.call
                  set status = $2,
@@ -96,41 +95,48 @@ impl Store {
                  returning *
              ), published as (
                  insert into taxisvc.event (event_type, payload)
-                 select $4, taxisvc.call_payload(moved) from moved where $4 is not null
+                 select $4::text, taxisvc.call_payload(moved) from moved where $4 is not null
              )
              insert into taxisvc.call_view (call_id, call_status, user_name)
              select call_id, status, user_name from moved where placed_at is not null
              on conflict (call_id) do update set call_status = excluded.call_status",
+            id.0,
+            step.to,
+            step.from as _,
+            step.event,
         )
-        .bind(id.0)
-        .bind(step.to)
-        .bind(step.from)
-        .bind(step.event)
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
     pub(super) async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        let row = sqlx::query_as::<_, Row>(
-            "select call_id, user_id, user_name, distance, status, placed_at is not null as placed
-             from taxisvc.call where call_id = $1 and distance is not null",
+        let row = sqlx::query_as!(
+            Row,
+            r#"select call_id, user_id as "user_id!", user_name as "user_name!",
+                    distance as "distance!", status, placed_at is not null as "placed!"
+             from taxisvc.call where call_id = $1 and distance is not null"#,
+            id.0,
         );
-        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)
     }
 
     pub(super) async fn list(&self, page: Page) -> Result<Paged<Call>, StoreError> {
-        let total =
-            sqlx::query_scalar("select count(*) from taxisvc.call where distance is not null")
-                .fetch_one(&self.0)
-                .await?;
-        let rows = sqlx::query_as::<_, Row>(
-            "select call_id, user_id, user_name, distance, status, placed_at is not null as placed
-             from taxisvc.call where distance is not null
-             order by call_id limit $1 offset $2",
+        let total = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from taxisvc.call where distance is not null"#
         );
-        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let total = total.fetch_one(&self.0).await?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select call_id, user_id as "user_id!", user_name as "user_name!",
+                    distance as "distance!", status, placed_at is not null as "placed!"
+             from taxisvc.call where distance is not null
+             order by call_id limit $1 offset $2"#,
+            page.limit(),
+            page.offset(),
+        );
+        let rows = rows.fetch_all(&self.0).await?;
         let items = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
         Ok(Paged { items, total })
     }

@@ -16,7 +16,6 @@ pub(super) struct Request<'a> {
     pub(super) fare: Fare,
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     drive_id: i64,
     call_id: i64,
@@ -50,8 +49,8 @@ impl Store {
         status: &str,
         event: &str,
     ) -> Result<Option<DriveId>, StoreError> {
-        let drive_id: Option<i64> = sqlx::query_scalar(
-            "with requested as (
+        let drive_id = sqlx::query_scalar!(
+            r#"with requested as (
                  insert into taxisvc.drive
                      (call_id, drive_id, driver_name, taxi_num, fare, status)
                  select $1, nextval('taxisvc.drive_id'), $2, $3, $4, $5
@@ -70,14 +69,14 @@ impl Store {
                  from requested d
                  where v.call_id = d.call_id
              )
-             select drive_id from requested",
+             select drive_id as "drive_id!" from requested"#,
+            id.0,
+            drive.driver_name,
+            drive.taxi_num,
+            drive.fare.0,
+            status,
+            event,
         )
-        .bind(id.0)
-        .bind(drive.driver_name)
-        .bind(drive.taxi_num)
-        .bind(drive.fare.0)
-        .bind(status)
-        .bind(event)
         .fetch_optional(&self.0)
         .await?;
         Ok(drive_id.map(DriveId))
@@ -85,7 +84,7 @@ impl Store {
 
     /// Lets the driver go, or leaves a tombstone. A drive that ended stays ended.
     pub(super) async fn release(&self, id: CallId) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "with released as (
                  insert into taxisvc.drive (call_id, status) values ($1, 'requestCancel')
                  on conflict (call_id) do update set status = excluded.status
@@ -96,8 +95,8 @@ impl Store {
              set drive_status = d.status
              from released d
              where v.call_id = d.call_id and d.drive_id is not null",
+            id.0,
         )
-        .bind(id.0)
         .execute(&self.0)
         .await?;
         Ok(())
@@ -105,7 +104,7 @@ impl Store {
 
     /// Ends the drive that is under way, and publishes it.
     pub(super) async fn complete(&self, id: CallId) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "with ended as (
                  update taxisvc.drive set status = 'end'
                  where call_id = $1 and status = 'start'
@@ -118,42 +117,52 @@ impl Store {
              set drive_status = d.status
              from ended d
              where v.call_id = d.call_id",
+            id.0,
         )
-        .bind(id.0)
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
     pub(super) async fn of_call(&self, id: CallId) -> Result<Option<Drive>, StoreError> {
-        let row = sqlx::query_as::<_, Row>(
-            "select drive_id, call_id, driver_name, taxi_num, fare, status
-             from taxisvc.drive where call_id = $1 and drive_id is not null",
+        let row = sqlx::query_as!(
+            Row,
+            r#"select drive_id as "drive_id!", call_id, driver_name as "driver_name!",
+                    taxi_num as "taxi_num!", fare as "fare!", status
+             from taxisvc.drive where call_id = $1 and drive_id is not null"#,
+            id.0,
         );
-        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)
     }
 
     pub(super) async fn get(&self, id: DriveId) -> Result<Option<Drive>, StoreError> {
-        let row = sqlx::query_as::<_, Row>(
-            "select drive_id, call_id, driver_name, taxi_num, fare, status
-             from taxisvc.drive where drive_id = $1",
+        let row = sqlx::query_as!(
+            Row,
+            r#"select drive_id as "drive_id!", call_id, driver_name as "driver_name!",
+                    taxi_num as "taxi_num!", fare as "fare!", status
+             from taxisvc.drive where drive_id = $1"#,
+            id.0,
         );
-        let row = row.bind(id.0).fetch_optional(&self.0).await?;
+        let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)
     }
 
     pub(super) async fn list(&self, page: Page) -> Result<Paged<Drive>, StoreError> {
-        let total =
-            sqlx::query_scalar("select count(*) from taxisvc.drive where drive_id is not null")
-                .fetch_one(&self.0)
-                .await?;
-        let rows = sqlx::query_as::<_, Row>(
-            "select drive_id, call_id, driver_name, taxi_num, fare, status
-             from taxisvc.drive where drive_id is not null
-             order by drive_id limit $1 offset $2",
+        let total = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from taxisvc.drive where drive_id is not null"#
         );
-        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let total = total.fetch_one(&self.0).await?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select drive_id as "drive_id!", call_id, driver_name as "driver_name!",
+                    taxi_num as "taxi_num!", fare as "fare!", status
+             from taxisvc.drive where drive_id is not null
+             order by drive_id limit $1 offset $2"#,
+            page.limit(),
+            page.offset(),
+        );
+        let rows = rows.fetch_all(&self.0).await?;
         let items = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
         Ok(Paged { items, total })
     }

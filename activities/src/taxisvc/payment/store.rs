@@ -16,7 +16,6 @@ pub(super) enum Standing {
     Void,
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     pay_id: i64,
     call_id: i64,
@@ -46,8 +45,8 @@ impl From<Row> for Payment {
 impl Store {
     /// Charges the call and publishes it; nothing, when it is charged or void.
     pub(super) async fn charge(&self, id: CallId, fare: Fare) -> Result<Option<PayId>, StoreError> {
-        let pay_id: Option<i64> = sqlx::query_scalar(
-            "with charged as (
+        let pay_id = sqlx::query_scalar!(
+            r#"with charged as (
                  insert into taxisvc.payment (call_id, kind, pay_id, fare, reason)
                  select $1, 'charge', nextval('taxisvc.pay_id'), $2, 'fare'
                  where not exists (select from taxisvc.payment where call_id = $1)
@@ -59,10 +58,10 @@ impl Store {
                         json_build_object('payId', pay_id, 'callId', call_id, 'fare', fare)
                  from charged
              )
-             select pay_id from charged",
+             select pay_id as "pay_id!" from charged"#,
+            id.0,
+            fare.0,
         )
-        .bind(id.0)
-        .bind(fare.0)
         .fetch_optional(&self.0)
         .await?;
         Ok(pay_id.map(PayId))
@@ -70,13 +69,13 @@ impl Store {
 
     /// Sees to it that the call is never charged, unless it is already.
     pub(super) async fn void(&self, id: CallId, reason: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "insert into taxisvc.payment (call_id, kind, fare, reason)
              values ($1, 'void', 0, $2)
              on conflict do nothing",
+            id.0,
+            reason,
         )
-        .bind(id.0)
-        .bind(reason)
         .execute(&self.0)
         .await?;
         Ok(())
@@ -84,14 +83,14 @@ impl Store {
 
     /// Gives back what was charged, if anything, once.
     pub(super) async fn refund(&self, id: CallId, reason: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query!(
             "insert into taxisvc.payment (call_id, kind, fare, reason)
              select call_id, 'refund', fare, $2
              from taxisvc.payment where call_id = $1 and kind = 'charge'
              on conflict do nothing",
+            id.0,
+            reason,
         )
-        .bind(id.0)
-        .bind(reason)
         .execute(&self.0)
         .await?;
         Ok(())
@@ -99,52 +98,61 @@ impl Store {
 
     /// Whether the call is charged or void: one of them, after [`Self::charge`] or [`Self::void`].
     pub(super) async fn standing(&self, id: CallId) -> Result<Standing, StoreError> {
-        let (pay_id, fare): (Option<i64>, i64) = sqlx::query_as(
+        let row = sqlx::query!(
             "select pay_id, fare from taxisvc.payment
              where call_id = $1 and kind in ('charge', 'void')",
+            id.0,
         )
-        .bind(id.0)
         .fetch_one(&self.0)
         .await?;
-        Ok(match pay_id {
-            Some(pay_id) => Standing::Charged { pay_id: PayId(pay_id), fare: Fare(fare) },
+        Ok(match row.pay_id {
+            Some(pay_id) => Standing::Charged { pay_id: PayId(pay_id), fare: Fare(row.fare) },
             None => Standing::Void,
         })
     }
 
     pub(super) async fn is_void(&self, id: CallId, reason: &str) -> Result<bool, StoreError> {
-        let void = sqlx::query_scalar(
-            "select exists (select from taxisvc.payment
-                            where call_id = $1 and kind = 'void' and reason = $2)",
+        let void = sqlx::query_scalar!(
+            r#"select exists (select from taxisvc.payment
+                              where call_id = $1 and kind = 'void' and reason = $2) as "void!""#,
+            id.0,
+            reason,
         );
-        Ok(void.bind(id.0).bind(reason).fetch_one(&self.0).await?)
+        Ok(void.fetch_one(&self.0).await?)
     }
 
     pub(super) async fn get(&self, id: PayId) -> Result<Option<Payment>, StoreError> {
-        let row = sqlx::query_as::<_, Row>(
-            "select c.pay_id, c.call_id, c.fare, c.entered_at as paid_at,
-                    r.fare as refunded, r.entered_at as refunded_at, r.reason
+        let row = sqlx::query_as!(
+            Row,
+            r#"select c.pay_id as "pay_id!", c.call_id as "call_id!", c.fare as "fare!",
+                    c.entered_at as "paid_at!", r.fare as "refunded?",
+                    r.entered_at as "refunded_at?", r.reason as "reason?"
              from taxisvc.payment c
              left join taxisvc.payment r on r.call_id = c.call_id and r.kind = 'refund'
-             where c.pay_id = $1",
+             where c.pay_id = $1"#,
+            id.0,
         );
-        Ok(row.bind(id.0).fetch_optional(&self.0).await?.map(Payment::from))
+        Ok(row.fetch_optional(&self.0).await?.map(Payment::from))
     }
 
     pub(super) async fn list(&self, page: Page) -> Result<Paged<Payment>, StoreError> {
-        let total =
-            sqlx::query_scalar("select count(*) from taxisvc.payment where pay_id is not null")
-                .fetch_one(&self.0)
-                .await?;
-        let rows = sqlx::query_as::<_, Row>(
-            "select c.pay_id, c.call_id, c.fare, c.entered_at as paid_at,
-                    r.fare as refunded, r.entered_at as refunded_at, r.reason
+        let total = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from taxisvc.payment where pay_id is not null"#
+        );
+        let total = total.fetch_one(&self.0).await?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select c.pay_id as "pay_id!", c.call_id as "call_id!", c.fare as "fare!",
+                    c.entered_at as "paid_at!", r.fare as "refunded?",
+                    r.entered_at as "refunded_at?", r.reason as "reason?"
              from taxisvc.payment c
              left join taxisvc.payment r on r.call_id = c.call_id and r.kind = 'refund'
              where c.pay_id is not null
-             order by c.pay_id limit $1 offset $2",
+             order by c.pay_id limit $1 offset $2"#,
+            page.limit(),
+            page.offset(),
         );
-        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let rows = rows.fetch_all(&self.0).await?;
         Ok(Paged { items: rows.into_iter().map(Payment::from).collect(), total })
     }
 }

@@ -11,7 +11,6 @@ use crate::page::{Page, Paged};
 #[derive(Clone, Debug)]
 pub(super) struct Store(pub(super) PgPool);
 
-#[derive(sqlx::FromRow)]
 struct ViewRow {
     call_id: i64,
     call_status: String,
@@ -36,7 +35,6 @@ impl From<ViewRow> for CallView {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct EventRow {
     event_id: i64,
     event_type: String,
@@ -57,32 +55,40 @@ impl From<EventRow> for Event {
 
 impl Store {
     pub(super) async fn get(&self, id: CallId) -> Result<Option<CallView>, StoreError> {
-        let row = sqlx::query_as::<_, ViewRow>(
+        let row = sqlx::query_as!(
+            ViewRow,
             "select call_id, call_status, user_name, drive_id, drive_status, driver_name, taxi_num
              from taxisvc.call_view where call_id = $1",
+            id.0,
         );
-        Ok(row.bind(id.0).fetch_optional(&self.0).await?.map(CallView::from))
+        Ok(row.fetch_optional(&self.0).await?.map(CallView::from))
     }
 
     pub(super) async fn list(&self, page: Page) -> Result<Paged<CallView>, StoreError> {
-        let total =
-            sqlx::query_scalar("select count(*) from taxisvc.call_view").fetch_one(&self.0).await?;
-        let rows = sqlx::query_as::<_, ViewRow>(
+        let total = sqlx::query_scalar!(r#"select count(*) as "count!" from taxisvc.call_view"#);
+        let total = total.fetch_one(&self.0).await?;
+        let rows = sqlx::query_as!(
+            ViewRow,
             "select call_id, call_status, user_name, drive_id, drive_status, driver_name, taxi_num
              from taxisvc.call_view
              order by call_id limit $1 offset $2",
+            page.limit(),
+            page.offset(),
         );
-        let rows = rows.bind(page.limit()).bind(page.offset()).fetch_all(&self.0).await?;
+        let rows = rows.fetch_all(&self.0).await?;
         Ok(Paged { items: rows.into_iter().map(CallView::from).collect(), total })
     }
 
     pub(super) async fn events(&self, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let rows = sqlx::query_as::<_, EventRow>(
-            "select event_id, event_type, at, payload from taxisvc.event
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"select event_id, event_type, at, payload as "payload: _" from taxisvc.event
              where event_id > $1 and xact < pg_snapshot_xmin(pg_current_snapshot())
-             order by event_id limit $2",
+             order by event_id limit $2"#,
+            after,
+            i64::from(limit),
         );
-        let rows = rows.bind(after).bind(i64::from(limit)).fetch_all(&self.0).await?;
+        let rows = rows.fetch_all(&self.0).await?;
         Ok(rows.into_iter().map(Event::from).collect())
     }
 }

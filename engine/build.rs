@@ -1,0 +1,7 @@
+//! Embeds a migration that was added since the last build, and checks the
+//! queries again when what is known of them has changed.
+
+fn main() {
+    println!("cargo:rerun-if-changed=../migrations/engine");
+    println!("cargo:rerun-if-changed=.sqlx");
+}

@@ -84,7 +84,7 @@ fn a_ride_is_paid_driven_and_completed() {
         ]
     );
     assert_eq!(marks(&script), ["driveRequest", "driveStart", "driveComplete"]);
-    let receipt: Receipt = script.ledger().output().unwrap().decode().unwrap();
+    let receipt: Receipt = script.ledger().outcome().unwrap().output.unwrap().decode().unwrap();
     assert_eq!(
         receipt,
         Receipt { call_id: CALL, pay_id: PayId(5), drive_id: DriveId(7), fare: Fare(200_000) }

@@ -13,7 +13,7 @@ use super::report::{Latency, Rate};
 use super::saga::{Bench, Order};
 
 /// No saga of a benchmark takes longer.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 pub(super) fn request(prefix: &str, n: u64) -> Result<StartRequest, BenchError> {
     Ok(StartRequest {

@@ -13,7 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::context::Answer;
 use crate::{
-    Cause, Command, Ctx, Event, Ledger, Payload, Seq, SignalType, Status, StuckReason, Timestamp, Workflow,
+    Cause, Command, Ctx, Event, Ledger, Payload, Seq, SignalType, Status, StuckReason, Timestamp,
+    Workflow,
 };
 
 /// A history that grows past this leaves its run stuck; it can still be cancelled.

@@ -7,8 +7,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hansom_core::testing::Script;
 use hansom_core::{
-    Activity, ActivityError, Ctx, Event, Machine, Never, Seq, Signal, SignalType, Status, Timestamp,
-    UndoStatus, Workflow, WorkflowType,
+    Activity, ActivityError, Ctx, Event, Machine, Never, Seq, Signal, SignalType, Status,
+    Timestamp, UndoStatus, Workflow, WorkflowType,
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use hansom_core::{Event, Ledger, Outcome, Status, Timestamp};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Client;
 use crate::ClientError;
-use crate::address::NAMESPACE;
+use crate::address::{NAMESPACE, part_of};
 use crate::store::{history, to_time, workflow};
 use crate::view::{
     Description, Filter, HistoryEvent, Now, Page, PendingActivity, PendingTimer, Stuck, Summary,
@@ -108,16 +109,17 @@ impl Client {
     pub async fn result(&self, workflow_id: &str, wait: Duration) -> Result<Outcome, ClientError> {
         let row = self.row(workflow_id).await?;
         let watcher = self.hub.watch(row.run);
-        if let Some(outcome) = self.outcome_of(workflow_id).await? {
-            return Ok(outcome);
+        if row.cached().status.is_closed() {
+            let rows = history::of(&self.pool, row.part, row.run).await?;
+            return ledger(&rows).outcome().ok_or(ClientError::StillOpen(row.workflow_id));
         }
-        self.hear_of_close(workflow_id, watcher, wait).await
+        self.hear_of_close(workflow_id, (row.run, watcher), wait).await
     }
 
     pub(super) async fn hear_of_close(
         &self,
         workflow_id: &str,
-        mut watcher: Watcher,
+        (run, mut watcher): (Uuid, Watcher),
         wait: Duration,
     ) -> Result<Outcome, ClientError> {
         let end = Instant::now() + wait;
@@ -129,7 +131,7 @@ impl Client {
                 Ok(News::Touched) => continue,
                 Err(_) => {}
             }
-            if let Some(outcome) = self.outcome_of(workflow_id).await? {
+            if let Some(outcome) = self.outcome_of(workflow_id, run).await? {
                 return Ok(outcome);
             }
             if Instant::now() >= end {
@@ -139,8 +141,14 @@ impl Client {
         }
     }
 
-    async fn outcome_of(&self, workflow_id: &str) -> Result<Option<Outcome>, ClientError> {
-        let row = self.row(workflow_id).await?;
+    pub(super) async fn outcome_of(
+        &self,
+        workflow_id: &str,
+        run: Uuid,
+    ) -> Result<Option<Outcome>, ClientError> {
+        let part = part_of(NAMESPACE, workflow_id, self.hub.partitions());
+        let row = workflow::run(&self.pool, part, (NAMESPACE, workflow_id), run).await?;
+        let row = row.ok_or_else(|| ClientError::NotFound(workflow_id.to_owned()))?;
         if !row.cached().status.is_closed() {
             return Ok(None);
         }

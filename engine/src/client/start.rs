@@ -74,8 +74,12 @@ impl Client {
         let run = Uuid::now_v7();
         let watcher = self.hub.watch(run);
         let started = self.begin(request, run).await?;
-        let heard = (started.run == run && self.is_local(&workflow_id)).then_some(watcher);
-        Ok((started, Ending { client: self.clone(), workflow_id, heard }))
+        // Of another run it must be heard from before it is looked at.
+        let watcher = if started.run == run { watcher } else { self.hub.watch(started.run) };
+        let looked = started.run == run;
+        let ending =
+            Ending { client: self.clone(), workflow_id, run: started.run, watcher, looked };
+        Ok((started, ending))
     }
 
     pub(super) fn is_local(&self, workflow_id: &str) -> bool {
@@ -211,8 +215,10 @@ impl Client {
 pub struct Ending {
     client: Client,
     workflow_id: String,
-    /// It is of this process, and so its end will be heard of.
-    heard: Option<Watcher>,
+    run: Uuid,
+    watcher: Watcher,
+    /// It was not closed when the watcher began to listen.
+    looked: bool,
 }
 
 impl Ending {
@@ -222,10 +228,11 @@ impl Ending {
     ///
     /// As [`Client::result`].
     pub async fn outcome(self, wait: Duration) -> Result<Outcome, ClientError> {
-        match self.heard {
-            Some(watcher) => self.client.hear_of_close(&self.workflow_id, watcher, wait).await,
-            None => self.client.result(&self.workflow_id, wait).await,
+        let Self { client, workflow_id, run, watcher, looked } = self;
+        if !looked && let Some(outcome) = client.outcome_of(&workflow_id, run).await? {
+            return Ok(outcome);
         }
+        client.hear_of_close(&workflow_id, (run, watcher), wait).await
     }
 }
 

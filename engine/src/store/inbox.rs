@@ -8,17 +8,24 @@ use uuid::Uuid;
 use crate::address::{Address, Part};
 use crate::owner::Message;
 
-/// Up to `limit` messages of these partitions, in order of arrival.
+/// Up to `limit` messages of these partitions, in order of arrival, but for
+/// those of the runs in `except`.
 pub(crate) async fn read(
     pool: &PgPool,
     parts: &[Part],
+    except: &[Uuid],
     limit: i64,
 ) -> Result<Vec<Message>, sqlx::Error> {
     sqlx::query!(
-        "select part, run, message, namespace, workflow_id, run_no, name, payload
-         from hansom.inbox where part = any ($1)
-         order by received_at, message limit $2",
+        "select i.part, i.run, i.message, i.namespace, i.workflow_id, i.run_no, i.name, i.payload
+         from unnest($1::int[]) as p (part), lateral (
+             select * from hansom.inbox
+             where inbox.part = p.part and run <> all ($2)
+             order by received_at, message limit $3
+         ) i
+         order by i.received_at, i.message limit $3",
         parts,
+        except,
         limit,
     )
     .map(|row| Message {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -78,6 +78,28 @@ pub(crate) async fn latest(
         part,
         namespace,
         workflow_id,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// One run of a workflow id.
+pub(crate) async fn run(
+    pool: &PgPool,
+    part: Part,
+    (namespace, workflow_id): (&str, &str),
+    run: Uuid,
+) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
+                hot, started_at, closed_at, labels as "labels: _"
+         from hansom.workflow
+         where part = $1 and namespace = $2 and workflow_id = $3 and run = $4"#,
+        part,
+        namespace,
+        workflow_id,
+        run,
     )
     .fetch_optional(pool)
     .await
@@ -210,9 +232,11 @@ pub(crate) async fn list(
     }
     if let Some(after) = filter.started_after {
         query.push(" and started_at >= ").push_bind(after);
+        query.push(" and run >= ").push_bind(run_at(after - SLACK));
     }
     if let Some(before) = filter.started_before {
         query.push(" and started_at < ").push_bind(before);
+        query.push(" and run < ").push_bind(run_at(before + SLACK));
     }
     if let Some(cursor) = filter.cursor {
         query.push(" and run < ").push_bind(cursor);
@@ -221,4 +245,13 @@ pub(crate) async fn list(
     query.push(") w order by w.run desc limit ").push_bind(limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
     Ok(rows.into_iter().map(Row::summary).collect())
+}
+
+/// A run's id carries its starter's time; clocks are no further apart than this.
+const SLACK: TimeDelta = TimeDelta::hours(1);
+
+/// The first id of that time, to look into the index by.
+fn run_at(time: DateTime<Utc>) -> Uuid {
+    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis) << 80)
 }

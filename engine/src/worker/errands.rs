@@ -3,7 +3,7 @@
 //! At most one of each is under way. They are reads, so a failed one is simply
 //! repeated; polling never stops, and hints only make it sooner.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,9 @@ const SCAN: Duration = Duration::from_secs(25);
 /// So many runs are loaded at once.
 const LOAD: usize = 500;
 /// So many messages are read at once.
-const READ: i64 = 1_000;
+const READ: i64 = 250;
+/// A full page of messages is followed by the next one after this.
+const CONSUMED: Duration = Duration::from_millis(20);
 /// So many alarms are read at once.
 const ALARMS: usize = 20_000;
 
@@ -40,6 +42,8 @@ pub(crate) struct Errands {
     runtime: Handle,
     back: UnboundedSender<ToLane>,
     recoveries: VecDeque<(Vec<Part>, Option<Uuid>)>,
+    /// Runs whose history makes no sense: their messages wait for somebody to look.
+    unreadable: BTreeSet<Uuid>,
     loading: bool,
     inbox: Routine,
     alarms: Routine,
@@ -85,6 +89,7 @@ impl Errands {
             runtime,
             back,
             recoveries: VecDeque::new(),
+            unreadable: BTreeSet::new(),
             loading: false,
             inbox: Routine::new(),
             alarms: Routine::new(),
@@ -100,6 +105,7 @@ impl Errands {
 
     pub(crate) fn forget(&mut self) {
         self.recoveries.clear();
+        self.unreadable.clear();
     }
 
     /// There may be something in the inbox.
@@ -114,8 +120,9 @@ impl Errands {
             return;
         }
         if self.inbox.begin(POLL.mul_f64(rand::random_range(0.8..1.2))) {
-            self.fetch(owner.parts(), |pool, parts| async move {
-                let messages = inbox::read(&pool, &parts, READ).await?;
+            let except: Vec<_> = self.unreadable.iter().copied().collect();
+            self.fetch((owner.parts(), except), |pool, (parts, except)| async move {
+                let messages = inbox::read(&pool, &parts, &except, READ).await?;
                 let more = i64::try_from(messages.len()).is_ok_and(|count| count == READ);
                 Ok(ToLane::Inbox(messages, more))
             });
@@ -166,6 +173,7 @@ impl Errands {
 
     pub(crate) fn loaded(&mut self, loaded: Loaded, owner: &mut Owner, now: Timestamp) {
         self.loading = false;
+        self.unreadable.extend(&loaded.unreadable);
         owner.loaded(&loaded.asked, (loaded.stored, &loaded.unreadable), now);
         if let Some((parts, after)) = loaded.next {
             self.recoveries.push_front((parts, Some(after)));
@@ -173,7 +181,8 @@ impl Errands {
     }
 
     pub(crate) fn polled(&mut self, more: bool) {
-        self.inbox.end(if more { Duration::ZERO } else { POLL });
+        // The same page would come again before its consumption is committed.
+        self.inbox.end(if more { CONSUMED } else { POLL });
     }
 
     pub(crate) fn scanned(&mut self, horizon: Timestamp, now: Timestamp) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::kit::{Charge, No, Notify, Refund, Trip};
 
 /// Far more than anything takes, and soon enough to be told of.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 

@@ -117,7 +117,7 @@ impl Activity for Charge {
     fn options() -> ActivityOptions {
         let retry = RetryPolicy {
             initial_interval: Duration::from_millis(10),
-            maximum_attempts: 3,
+            maximum_attempts: 6,
             ..RetryPolicy::default()
         };
         ActivityOptions { retry, ..ActivityOptions::default() }

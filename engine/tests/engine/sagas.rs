@@ -110,7 +110,7 @@ async fn technical_failures_are_retried_with_the_same_key() {
 async fn a_charge_whose_outcome_is_unknown_is_refunded() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
-    world.fail(3);
+    world.fail(6);
     client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
     let outcome = client.result("t1", SOON).await.unwrap();
     assert_eq!(outcome.status, Status::Failed);
@@ -123,7 +123,7 @@ async fn a_charge_whose_outcome_is_unknown_is_refunded() {
 async fn an_undo_that_keeps_failing_leaves_the_saga_stuck_and_the_debt_owed() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
-    world.fail(5);
+    world.fail(8);
     client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
     let stuck = loop {
         let now = client.describe("t1").await.unwrap();

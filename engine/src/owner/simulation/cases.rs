@@ -141,3 +141,21 @@ fn a_parked_run_that_is_woken_while_its_partition_is_left_goes_on_elsewhere() {
     let two = stage.owner();
     assert_eq!(two.attempts[0].call.activity, "act");
 }
+
+#[test]
+fn a_run_with_an_attempt_under_way_is_not_parked() {
+    let mut stage = Stage::new(&[Step::Hear(600_000), Step::Do]);
+    let mut one = stage.owner();
+    stage.wait(3 * SECOND);
+    let (key, payload) = ("signal:1".to_owned(), Some("null".to_owned()));
+    stage.database.send(&stage.address, key, Some("ping".to_owned()), payload);
+    stage.look(&mut one);
+    for _ in 0..4 {
+        stage.wait(3 * SECOND);
+        one.owner.evict(stage.now);
+        stage.commit(&mut one);
+    }
+    stage.database.bury(one.name, false);
+    let two = stage.owner();
+    assert_eq!(two.attempts[0].attempt, 2);
+}

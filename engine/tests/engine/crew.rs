@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hansom_core::{ActivityContext, Failure, Handler, Handlers, Never, Workflows};
+use hansom_core::{
+    Activity, ActivityContext, ActivityError, Ctx, Failure, Handler, Handlers, Never, Workflow,
+    Workflows,
+};
 use hansom_engine::{Registry, Settings, Worker, connect};
 use hansom_postgres::testing::TestDatabase;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::kit::{Charge, No, Notify, Refund, Trip};
+use crate::kit::{Charge, No, Notify, Refund, Ride, Trip};
 
 /// Far more than anything takes, and soon enough to be told of.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -119,16 +123,15 @@ impl Books {
         let handlers = Handlers::default()
             .with::<Charge>(self.clone())
             .with::<Refund>(self.clone())
-            .with::<Notify>(self.clone());
-        Registry::new(Workflows::default().with::<Trip>(), handlers).unwrap()
+            .with::<Notify>(self.clone())
+            .with::<Explode>(self.clone());
+        let workflows = Workflows::default().with::<Trip>().with::<Dangerous>();
+        Registry::new(workflows, handlers).unwrap()
     }
 }
 
 impl Handler<Charge> for Books {
     async fn handle(&self, _: Charge, cx: ActivityContext) -> Result<String, Failure<No>> {
-        if cx.workflow_id.starts_with("poison") {
-            std::process::abort();
-        }
         self.enter("charge", &cx).await?;
         Ok("paid".to_owned())
     }
@@ -143,6 +146,36 @@ impl Handler<Refund> for Books {
 impl Handler<Notify> for Books {
     async fn handle(&self, _: Notify, cx: ActivityContext) -> Result<(), Failure<Never>> {
         Ok(self.enter("notify", &cx).await?)
+    }
+}
+
+/// Takes the process down that performs it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Explode;
+impl Activity for Explode {
+    const NAME: &'static str = "explode";
+    type Output = ();
+    type Error = Never;
+}
+
+impl Handler<Explode> for Books {
+    async fn handle(&self, _: Explode, _: ActivityContext) -> Result<(), Failure<Never>> {
+        std::process::abort();
+    }
+}
+
+/// A saga with such a step.
+pub(crate) struct Dangerous;
+
+impl Workflow for Dangerous {
+    const NAME: &'static str = "dangerous";
+    const ACTIVITIES: &'static [&'static str] = &[Explode::NAME, Refund::NAME];
+    type Input = Ride;
+    type Output = ();
+    type Error = ActivityError<Never>;
+
+    async fn run(ctx: Ctx, _: Ride) -> Result<(), Self::Error> {
+        ctx.run(Explode).undo(Refund).await
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hansom_core::Status;
+use hansom_core::{Status, Workflow};
 use hansom_engine::{Settings, Worker, connect};
 
-use crate::crew::{Books, LEASE, Process, audit, count, shared_out, shares, sql, until};
+use crate::crew::{Books, Dangerous, LEASE, Process, audit, count, shared_out, shares, sql, until};
 use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, registry, worker};
 
 const AT_ONCE: Ride = Ride { patience_ms: 0 };
@@ -103,7 +103,7 @@ async fn a_killed_worker_is_taken_over_within_two_leases_and_every_saga_ends() {
     for _ in 0..3 {
         let ids: Vec<_> = (started..started + 150).map(|n| format!("t{n}")).collect();
         started += ids.len();
-        foreign_starts(&sql, &ids).await;
+        foreign_starts(&sql, Trip::NAME, &ids).await;
         until("some are under way", async || {
             count(&sql, "select count(*) from effect where name = 'charge'").await > 20
         })
@@ -131,16 +131,16 @@ async fn a_killed_worker_is_taken_over_within_two_leases_and_every_saga_ends() {
 }
 
 /// As another process starts them, all in one transaction.
-async fn foreign_starts(sql: &sqlx::PgPool, ids: &[String]) {
+async fn foreign_starts(sql: &sqlx::PgPool, workflow_type: &str, ids: &[String]) {
     let started = sqlx::query(
         "select hansom.start(
              ((('x' || encode(substr(sha256(convert_to('default', 'UTF8') || '\\x00' ||
                convert_to(id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint & 4294967295) % 16)::int,
-             'default', id, 1, gen_random_uuid(), 'trip',
+             'default', id, 1, gen_random_uuid(), $2,
              '[{\"started\":{\"input\":{\"patience_ms\":0}}}]', null)
          from unnest($1) as i (id)",
     );
-    let rows = started.bind(ids).execute(sql).await.unwrap().rows_affected();
+    let rows = started.bind(ids).bind(workflow_type).execute(sql).await.unwrap().rows_affected();
     assert_eq!(usize::try_from(rows).unwrap(), ids.len());
 }
 
@@ -153,13 +153,13 @@ async fn a_run_that_takes_its_worker_down_five_times_is_parked_and_others_go_on(
     starter.drain().await;
     let mut process = Process::spawn(&database);
     let mut lives = 1;
-    foreign_start(&sql, "poison").await;
+    foreign_starts(&sql, Dangerous::NAME, &["poison".to_owned()]).await;
     until("it is parked", async || {
         if process.is_gone() {
             process = Process::spawn(&database);
             lives += 1;
             // Another saga is there in every life, and none is in its way.
-            foreign_start(&sql, &format!("t{lives}")).await;
+            foreign_starts(&sql, Trip::NAME, &[format!("t{lives}")]).await;
         }
         client.describe("poison").await.unwrap().status == Status::Stuck
     })
@@ -178,8 +178,4 @@ async fn a_run_that_takes_its_worker_down_five_times_is_parked_and_others_go_on(
     assert_eq!(count(&sql, "select count(*) from effect where name = 'refund'").await, 1);
     audit(&sql).await;
     drop(books);
-}
-
-async fn foreign_start(sql: &sqlx::PgPool, id: &str) {
-    foreign_starts(sql, &[id.to_owned()]).await;
 }

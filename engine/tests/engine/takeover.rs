@@ -7,7 +7,7 @@ use hansom_core::{Status, Workflow};
 use hansom_engine::{Settings, Worker, connect};
 
 use crate::crew::{Books, Dangerous, LEASE, Process, audit, count, shared_out, shares, sql, until};
-use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, registry, worker};
+use crate::kit::{Arrive, Name, Ride, Roll, SOON, Trip, World, fresh, registry, worker};
 
 const AT_ONCE: Ride = Ride { patience_ms: 0 };
 const PATIENT: Ride = Ride { patience_ms: 600_000 };
@@ -48,6 +48,41 @@ async fn workers_share_the_partitions_and_hand_them_over_at_once_when_they_drain
     audit(&sql).await;
     three.drain().await;
     assert!(shares(&sql).await.is_empty());
+}
+
+#[tokio::test]
+async fn partitions_are_handed_over_only_when_what_was_written_is_committed() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database, &world).await;
+    shared_out(&sql, &[16]).await;
+    let mut slow = sql.begin().await.unwrap();
+    sqlx::query("select from hansom.fence for update").execute(&mut *slow).await.unwrap();
+    let starts = (0..32).map(|n| {
+        let client = client.clone();
+        // Without attempts, which would be waited for as well.
+        tokio::spawn(async move { client.start::<Roll>(&format!("r{n}"), &1).await })
+    });
+    let starts: Vec<_> = starts.collect();
+    until("a commit is in flight", async || {
+        count(&sql, "select count(*) from pg_locks where not granted").await > 0
+    })
+    .await;
+    let (two, _) = worker(&database, &world).await;
+    let beats = "select count(*) from hansom.worker w where heartbeat_at > (
+        select max(started_at) from hansom.worker) + interval '1 s'";
+    until("each has looked around more than once", async || count(&sql, beats).await == 2).await;
+    assert_eq!(shares(&sql).await.into_values().collect::<Vec<_>>(), [16]);
+    slow.commit().await.unwrap();
+    shared_out(&sql, &[8, 8]).await;
+    assert!(join_all(starts).await.into_iter().all(|start| !start.unwrap().unwrap().existing));
+    for id in (0..32).map(|n| format!("r{n}")) {
+        client.signal(&id, &Name(id.clone()), None).await.unwrap();
+        assert_eq!(client.result(&id, SOON).await.unwrap().status, Status::Completed);
+    }
+    audit(&sql).await;
+    one.drain().await;
+    two.drain().await;
 }
 
 #[tokio::test]

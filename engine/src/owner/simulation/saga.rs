@@ -23,7 +23,8 @@ impl Activity for Act {
     type Output = ();
     type Error = No;
     fn options() -> ActivityOptions {
-        ActivityOptions { retry: policy(4), ..ActivityOptions::default() }
+        // More than it takes to be poison.
+        ActivityOptions { retry: policy(8), ..ActivityOptions::default() }
     }
 }
 

@@ -95,6 +95,11 @@ impl History {
                     step.spent.push((attempt, spent));
                 }
             }
+            if let Some(attempt) = event["unknown"]["attempts"].as_u64() {
+                let lost = event["unknown"]["reason"] == "its worker was lost";
+                let spent = if lost { Spent::Lost } else { Spent::Failed };
+                of(&mut steps, &event["unknown"]).spent.push((attempt, spent));
+            }
             for kind in ["done", "refused", "unknown"] {
                 if event.get(kind).is_some() {
                     let step = of(&mut steps, &event[kind]);

@@ -1,4 +1,4 @@
-/// Numbers that a seed makes up, the same every time (SplitMix64).
+/// Numbers that a seed makes up, the same every time (`SplitMix64`).
 #[derive(Clone)]
 pub(crate) struct Random(pub(crate) u64);
 

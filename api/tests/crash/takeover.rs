@@ -20,14 +20,14 @@ const LEASE: &str = "5s";
 /// What is promised with it.
 const PROMISED: Duration = Duration::from_secs(10);
 
-/// How often a worker was lost to each of these calls, as its history has it.
+/// How often a worker was lost to each of these calls: an attempt, or, unwinding, its outcome.
 async fn losses(books: &PgPool, calls: &[i64]) -> BTreeMap<String, i64> {
     let ids: Vec<_> = calls.iter().map(|call| format!("'{}'", workflow_id(*call))).collect();
     let counted: Vec<(String, i64)> = rows(
         books,
         &format!(
             "select w.workflow_id, count(*) from hansom.workflow w join hansom.event e using (part, run)
-             where w.workflow_id in ({}) and e.what ? 'attempt_lost' group by 1",
+             where w.workflow_id in ({}) and e.what::text like '%lost%' group by 1",
             ids.join(",")
         ),
     )

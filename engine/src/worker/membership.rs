@@ -100,6 +100,7 @@ impl Membership {
     /// Runs until the worker stops, which `stop` says; then hands everything over.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         let beat = self.settings.lease / 3;
+        let mut looked = Instant::now();
         loop {
             tokio::select! {
                 _ = &mut stop => break,
@@ -107,7 +108,10 @@ impl Membership {
                 () = self.notices.partitions.notified() => {}
                 () = tokio::time::sleep(beat) => {}
             }
-            if !self.hub.lanes_live(self.settings.lease) {
+            // Who was stopped with its lanes cannot tell by the time whether they are dead.
+            let was_awake = looked.elapsed() < self.settings.lease * 2 / 3;
+            looked = Instant::now();
+            if was_awake && !self.hub.lanes_live(self.settings.lease) {
                 // Others take over what a dead lane owns; a supervisor restarts the rest.
                 tracing::error!(worker = %self.worker, "lane_dead");
                 self.hub.set_ready(false);

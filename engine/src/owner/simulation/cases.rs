@@ -6,9 +6,9 @@ use std::time::Duration;
 use hansom_core::{Attempt, Event, Payload, Timestamp};
 use uuid::Uuid;
 
-use super::Tally;
 use super::database::Database;
 use super::saga::{self, Step};
+use super::tally::Tally;
 use super::worker::{Luck, Worker};
 use crate::Registry;
 use crate::address::Address;

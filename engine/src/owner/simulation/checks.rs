@@ -58,11 +58,11 @@ fn made(event: &Event, before: &Ledger, at: Timestamp) {
 /// Why a run is stuck, by its history's last word.
 pub(super) fn stuck(database: &Database, row: &Row) -> StuckReason {
     let events = database.history(row.address.run).iter().flat_map(|(_, events)| events);
-    let reasons = events.filter_map(|event| match event {
+    let mut reasons = events.filter_map(|event| match event {
         Event::Stuck { reason, .. } => Some(*reason),
         _ => None,
     });
-    reasons.last().unwrap()
+    reasons.next_back().unwrap()
 }
 
 /// What is owed, told from events alone and not from the ledger.

@@ -308,7 +308,9 @@ impl Database {
     fn ledger(&self, run: Uuid) -> Ledger {
         let mut ledger = Ledger::default();
         for (at, events) in self.history(run) {
-            events.iter().for_each(|event| ledger.apply(event, *at));
+            for event in events {
+                ledger.apply(event, *at);
+            }
         }
         ledger
     }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::super::{
     After, AlarmRow, Answer, Dispatch, HORIZON, Message, NewStart, Owner, StartAnswer, Stored,
 };
-use super::Tally;
 use super::database::{Database, Packet, WorkerId};
+use super::tally::Tally;
 use crate::Registry;
 use crate::address::{Address, Part};
 
@@ -93,7 +93,9 @@ impl Worker {
     }
 
     pub(super) fn gain(&mut self, gained: &[(Part, bool)]) {
-        gained.iter().for_each(|(part, clean)| self.owner.gain(*part, *clean));
+        for (part, clean) in gained {
+            self.owner.gain(*part, *clean);
+        }
         let parts: Vec<_> = gained.iter().map(|(part, _)| *part).collect();
         if !parts.is_empty() {
             self.recoveries.push_back((parts, None));
@@ -238,7 +240,9 @@ impl Worker {
                 }
             }
             Some(Errand::Inbox(messages)) => {
-                messages.into_iter().for_each(|message| self.owner.message(message, now));
+                for message in messages {
+                    self.owner.message(message, now);
+                }
             }
             Some(Errand::Alarms(alarms)) => self.owner.alarms(alarms),
             None => {}

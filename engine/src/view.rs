@@ -135,8 +135,8 @@ pub struct Summary {
     pub workflow_type: String,
     /// Where it is in its life.
     pub status: Status,
-    /// Where its undos are; kept while it compensates, is stuck or is closed.
-    pub undo: UndoStatus,
+    /// Where its undos are; none while it runs: describe it to see what it owes then.
+    pub undo: Option<UndoStatus>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
     /// When it closed.
@@ -152,7 +152,7 @@ pub struct Filter {
     pub workflow_type: Option<String>,
     /// In this state.
     pub status: Option<Status>,
-    /// With their undos there.
+    /// With their undos there; none that is running.
     pub undo: Option<UndoStatus>,
     /// With all these labels.
     pub labels: BTreeMap<String, String>,

@@ -1,6 +1,9 @@
 //! `hansom dev`: everything in one process.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use hansom_postgres::{Cluster, ClusterError, Durability};
@@ -45,7 +48,13 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
         let node = Node::start(pool.clone(), &config.server).await?;
         let address = listener.local_addr().unwrap_or(config.server.listen);
         greet(&config, &address.to_string(), cluster.as_ref());
-        let served = node.serve(listener, stop).await;
+        let served = match &cluster {
+            None => node.serve(listener, stop).await,
+            Some(cluster) => tokio::select! {
+                served = node.serve(listener, stop) => served,
+                never = revive(cluster) => match never {},
+            },
+        };
         pool.close().await;
         served
     };
@@ -54,6 +63,21 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
         cluster.stop().await?;
     }
     ran
+}
+
+/// How often the embedded Postgres is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Nobody else starts the embedded Postgres again when it is killed.
+async fn revive(cluster: &Cluster) -> Infallible {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match cluster.revive().await {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("postgres.revived"),
+            Err(error) => tracing::error!(%error, "postgres.gone"),
+        }
+    }
 }
 
 /// The embedded Postgres, with its database.
@@ -74,6 +98,13 @@ fn greet(config: &Config, address: &str, cluster: Option<&Cluster>) {
         (None, url) => mask(url.as_deref().unwrap_or_default()),
     };
     let prefix = if config.server.gateway == Gateway::Taxisvc { "" } else { "/taxisvc" };
+    let program = program();
+    let set_data = match cluster {
+        Some(_) if config.database.data.as_path() != Path::new("./.hansom") => {
+            &format!(" --data {}", config.database.data.display())
+        }
+        _ => "",
+    };
     let set_url = if server == config.url { "" } else { &format!(" --url {server}") };
     let text = format!(
         "
@@ -82,11 +113,15 @@ Hansom is up at {server}
   Place a taxi call   http {server}{prefix}/calls userId=1 userName=nana distance=20
   or with curl        curl {server}{prefix}/calls -H 'content-type: application/json' \
 -d '{{\"userId\":1,\"userName\":\"nana\",\"distance\":20}}'
-  See its saga        hansom workflow list{set_url}
-  What it did         hansom workflow history <id>{set_url}
-  What it would undo  hansom workflow undo-plan <id>{set_url}
-  All of the API      {server}/openapi.json
-  The database        hansom db psql
+  Cancel it           http {server}{prefix}/calls/cancel callId=1
+  End its ride        http {server}{prefix}/drives/end driveId=1
+  Break something     http PUT {server}/taxisvc/faults/payment decline:=true
+
+  See its saga        {program} workflow list{set_url}
+  What it did         {program} workflow history taxisvc.call.1{set_url}
+  What it would undo  {program} workflow undo-plan taxisvc.call.1{set_url}
+  The engine's API    {server}/openapi.json
+  The database        {program} db psql{set_data}
   Its data            {data}
 
 {}
@@ -95,6 +130,13 @@ Hansom is up at {server}
     );
     // A greeting that nobody reads is no reason to stop.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// This program as a shell would find it from here.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "hansom".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(&path).display().to_string()
 }
 
 impl From<ClusterError> for CliError {

@@ -46,6 +46,11 @@ fn refuse(request: &Request) -> Option<Problem> {
         let detail = format!("the URL has {length} bytes; at most {MAX_URI} are read");
         return Some(Problem::new(kinds::URI_TOO_LONG, detail).limit(MAX_URI as u64));
     }
+    if !is_local(request.headers()) {
+        let detail = "it was sent to another name than localhost; without authentication only \
+            programs of this machine are answered. A proxy in front has to set Host: localhost";
+        return Some(Problem::new(kinds::CSRF, detail).field("Host"));
+    }
     if !request.method().is_safe() && from_elsewhere(request.headers()) {
         let detail = "a browser sent it for a page of another site; pages may only ask their own";
         return Some(Problem::new(kinds::CSRF, detail).field("Origin"));
@@ -54,6 +59,20 @@ fn refuse(request: &Request) -> Option<Problem> {
         return None;
     }
     not_acceptable(request.headers()).or_else(|| bad_key(request.headers()))
+}
+
+/// Whether the request names this machine. A page whose name was pointed at a loopback address
+/// (DNS rebinding) is of the same origin to a browser, but its name gives it away.
+fn is_local(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let host = host.to_str().unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// Whether a browser says that another site's page sends this. On a loopback address without

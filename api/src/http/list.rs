@@ -44,7 +44,7 @@ const UNDOS: [(&str, UndoStatus); 4] = [
     params(
         ("type" = Option<String>, Query, description = "Of this workflow type"),
         ("status" = Option<schema::Status>, Query, description = "In this state"),
-        ("undo" = Option<schema::UndoStatus>, Query, description = "With its undos there"),
+        ("undo" = Option<schema::UndoStatus>, Query, description = "With its undos there; none that is running"),
         ("label.<key>" = Option<String>, Query, description = "With this label"),
         ("started_after" = Option<String>, Query, description = "At or after this time (RFC 3339)"),
         ("started_before" = Option<String>, Query, description = "Before this time (RFC 3339)"),

@@ -104,8 +104,8 @@ pub struct Summary {
     pub r#type: String,
     /// Where it is in its life.
     pub status: Status,
-    /// Where its undos are.
-    pub undo: UndoStatus,
+    /// Where its undos are; null while it runs: describe it to see what it owes then.
+    pub undo: Option<UndoStatus>,
     /// When it was started.
     pub started_at: DateTime<Utc>,
     /// When it closed.

@@ -127,7 +127,7 @@ async fn a_second_signal_ends_a_server_that_still_answers_somebody() {
     // Half a request keeps the graceful stop waiting.
     let address = server.url.trim_start_matches("http://").to_owned();
     let mut half = std::net::TcpStream::connect(address).expect("it listens");
-    half.write_all(b"POST /v1/workflows HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+    half.write_all(b"POST /v1/workflows HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
         .expect("it reads");
     std::thread::sleep(Duration::from_millis(200));
     server.signal("-INT");

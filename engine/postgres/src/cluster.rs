@@ -36,6 +36,7 @@ pub enum Stopped {
 pub struct Cluster {
     place: Place,
     programs: Programs,
+    durability: Durability,
     users: Held,
 }
 
@@ -59,16 +60,26 @@ impl Cluster {
         }
         let started = server::ensure_running(&place, &programs, durability).await?;
         tracing::debug!(home = %place.home.display(), major = programs.major, ?started, "postgres.ready");
-        let cluster = Self { place, programs, users };
+        let cluster = Self { place, programs, durability, users };
         if (durability, started) == (Durability::Throwaway, Started::Launched) {
             testing::drop_leftovers(&cluster).await?;
         }
         Ok(cluster)
     }
 
+    /// Starts the server again if it has ended, as after a kill; true when it had.
+    pub async fn revive(&self) -> Result<bool, ClusterError> {
+        if server::running(&self.place).is_some() {
+            return Ok(false);
+        }
+        let _gate = locks::gate(&self.place.home).await?;
+        let started = server::ensure_running(&self.place, &self.programs, self.durability).await?;
+        Ok(started == Started::Launched)
+    }
+
     /// Stops the server if nobody else uses it. Sessions that are still open are ended.
     pub async fn stop(self) -> Result<Stopped, ClusterError> {
-        let Self { place, programs, users } = self;
+        let Self { place, programs, users, .. } = self;
         let _gate = locks::gate(&place.home).await?;
         drop(users);
         let Some(_alone) = locks::alone(&place.home)? else { return Ok(Stopped::LeftRunning) };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hansom_core::Status;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -54,7 +55,7 @@ impl Row {
             run: self.run,
             workflow_type: self.workflow_type,
             status: status_of(self.status),
-            undo: undo_of(self.undo),
+            undo: (status_of(self.status) != Status::Running).then(|| undo_of(self.undo)),
             started_at: self.started_at,
             closed_at: self.closed_at,
             labels: self.labels.map(|labels| labels.0).unwrap_or_default(),
@@ -225,7 +226,7 @@ pub(crate) async fn list(
         query.push(" and status = ").push_bind(status_code(status));
     }
     if let Some(undo) = filter.undo {
-        query.push(" and undo = ").push_bind(undo_code(undo));
+        query.push(" and status <> 0 and undo = ").push_bind(undo_code(undo));
     }
     if !filter.labels.is_empty() {
         query.push(" and labels @> ").push_bind(sqlx::types::Json(filter.labels.clone()));

@@ -241,6 +241,11 @@ async fn a_page_of_another_site_changes_nothing() {
         let answer = rig.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!((answer.status, answer.code()), (403, "csrf"), "{header}: {value}");
     }
+    for host in ["evil.example:8088", "10.0.0.1", "localhost.evil.example"] {
+        let request = Request::get("/v1/workflows").header("host", host);
+        let answer = rig.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.code()), (403, "csrf"), "{host}");
+    }
     assert_eq!(rig.get("/v1/workflows/a").await.body["status"], "running");
     let own = Request::post("/v1/workflows/a/cancel")
         .header("host", "127.0.0.1:8088")
@@ -256,6 +261,7 @@ async fn bad_signals_and_cancellations_are_refused_with_their_codes() {
     rig.waiting_trip("a").await;
     for (path, body, status, code) in [
         ("/v1/workflows/a/signals/og", "{}", 422, "signal.unknown"),
+        ("/v1/workflows/a/signals/go", r#"{"payload":{"no":"shape"}}"#, 422, "input.invalid"),
         ("/v1/workflows/a/signals/%20", "{}", 422, "id.syntax"),
         ("/v1/workflows/a/signals/go", "[]", 400, "body.not_object"),
         ("/v1/workflows/a/signals/go", r#"{"signal":1}"#, 422, "field.unknown"),

@@ -234,9 +234,10 @@ impl Resident {
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
             return Some(Event::Stuck { reason: StuckReason::Poison, detail });
         }
+        // A loss says nothing about the service: only a step that may be tried no more than
+        // once is given up for it. It counts all the same when an attempt fails later.
         let policy = scene.registry.options(running, ledger.pivoted()).retry;
-        let was_last =
-            charge && policy.next(attempt, scene.now.since(running.since), None, 0.0).is_none();
+        let was_last = charge && policy.maximum_attempts == 1;
         // While unwinding an action is not made again: its undo voids it.
         let voided = ledger.status() == Status::Compensating && running.direction == Direction::Do;
         if was_last || voided {

@@ -3,6 +3,7 @@
 mod client;
 mod read;
 mod show;
+mod story;
 mod write;
 
 use clap::{Args, Subcommand};

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use super::super::output::{self, Format};
 use super::super::{CliError, Exit};
 use super::client::{Answer, Rest};
-use super::show;
 use super::{ServerArg, wait_of};
+use super::{show, story};
 
 /// Which workflows to list.
 #[derive(Args, Debug)]
@@ -138,7 +138,7 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
     let rest = Rest::new(&args.server)?;
     let query = given([("cursor", args.cursor), ("limit", args.limit)]);
     let answer = rest.get(&[&args.id, "history"], &query, Duration::ZERO).await?;
-    page(&answer, args.server.output, "event", show::events)
+    page(&answer, args.server.output, "event", story::events)
 }
 
 fn page(

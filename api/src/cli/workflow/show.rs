@@ -65,7 +65,7 @@ pub(crate) fn text_of(item: &RawValue, field: &str) -> String {
     text(&item, field)
 }
 
-fn text(item: &Map<String, Value>, field: &str) -> String {
+pub(super) fn text(item: &Map<String, Value>, field: &str) -> String {
     match item.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
@@ -73,7 +73,7 @@ fn text(item: &Map<String, Value>, field: &str) -> String {
     }
 }
 
-fn maps(items: &[&RawValue]) -> Vec<Map<String, Value>> {
+pub(super) fn maps(items: &[&RawValue]) -> Vec<Map<String, Value>> {
     items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
 }
 
@@ -87,6 +87,18 @@ fn time(text: &str) -> String {
     )
 }
 
+fn second(text: &str) -> String {
+    DateTime::parse_from_rfc3339(text).map_or_else(
+        |_| text.to_owned(),
+        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+fn ago(text: &str) -> String {
+    DateTime::parse_from_rfc3339(text)
+        .map_or_else(|_| text.to_owned(), |time| relative(time.to_utc()))
+}
+
 fn relative(time: DateTime<Utc>) -> String {
     let seconds = (Utc::now() - time).num_seconds();
     let (value, unit) = match seconds.abs() {
@@ -98,7 +110,7 @@ fn relative(time: DateTime<Utc>) -> String {
     if seconds < 0 { format!("in {value}{unit}") } else { format!("{value}{unit} ago") }
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -112,45 +124,12 @@ pub(crate) fn summaries(items: &[&RawValue]) -> Result<(), CliError> {
         .map(|item| {
             let mut row: Vec<_> =
                 ["workflow_id", "type", "status", "undo"].map(|field| text(item, field)).into();
-            row.push(time(&text(item, "started_at")));
-            row.push(item.get("closed_at").and_then(Value::as_str).map_or(String::new(), time));
+            row.push(item.get("started_at").and_then(Value::as_str).map_or(String::new(), second));
+            row.push(item.get("closed_at").and_then(Value::as_str).map_or(String::new(), ago));
             row
         })
         .collect();
     table(&["workflow", "type", "status", "undo", "started", "closed"], rows)
-}
-
-/// A history.
-pub(crate) fn events(items: &[&RawValue]) -> Result<(), CliError> {
-    let rows = maps(items)
-        .iter()
-        .map(|item| {
-            let what = item.iter().find(|(key, _)| *key != "event" && *key != "at");
-            let (name, details) =
-                what.map_or(("", &Value::Null), |(name, details)| (name, details));
-            let (name, details) = named(name, details);
-            vec![text(item, "event"), clock(&text(item, "at")), name, short(&details)]
-        })
-        .collect();
-    table(&["event", "at", "what", "details"], rows)
-}
-
-fn clock(text: &str) -> String {
-    DateTime::parse_from_rfc3339(text).map_or_else(
-        |_| text.to_owned(),
-        |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
-    )
-}
-
-/// An activity is part of the name, and what it was asked are the details.
-fn named(name: &str, details: &Value) -> (String, String) {
-    let Some(activity) = details.get("activity").and_then(Value::as_str) else {
-        let details =
-            if details.as_object().is_some_and(Map::is_empty) { "" } else { &details.to_string() };
-        return (name.to_owned(), details.to_owned());
-    };
-    let request = details.get("request").map_or(String::new(), Value::to_string);
-    (format!("{name} {activity}"), request)
 }
 
 /// A workflow as it stands now.
@@ -223,15 +202,6 @@ fn section(item: &Map<String, Value>, name: &str, fields: &[&str]) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_activity_is_part_of_what_happened() {
-        let details = serde_json::json!({"activity": "charge_fare", "request": {"fare": 1}});
-        let (name, details) = named("run", &details);
-        assert_eq!((name.as_str(), details.as_str()), ("run charge_fare", r#"{"fare":1}"#));
-        assert_eq!(named("pivot", &serde_json::json!({})), ("pivot".to_owned(), String::new()));
-        assert_eq!(named("done", &serde_json::json!({"seq": 0})).0, "done");
-    }
 
     #[test]
     fn a_time_says_how_long_ago_it_was() {

@@ -3,12 +3,16 @@
 -- but by call_id, and each of their changes commits with its event and its
 -- projection in one statement.
 --
+-- What is written for a call belongs to the run of the workflow that asked for
+-- it first; no other run changes it, or is answered with it.
+--
 -- Money is in whole Korean won; a distance is in hundredths of a kilometre.
 
 create sequence taxisvc.call_id;
 
 create table taxisvc.call (
     call_id   bigint primary key,
+    run       text not null,
     user_id   text,
     user_name text,
     -- None: the call was cancelled before it was registered, and stays so.
@@ -25,6 +29,7 @@ create sequence taxisvc.pay_id;
 -- A ledger: rows are added, and nothing else.
 create table taxisvc.payment (
     call_id    bigint not null,
+    run        text not null,
     -- charge: taken. refund: given back. void: a later charge comes too late.
     kind       text not null check (kind in ('charge', 'refund', 'void')),
     pay_id     bigint unique,
@@ -43,6 +48,7 @@ create sequence taxisvc.drive_id;
 
 create table taxisvc.drive (
     call_id     bigint primary key,
+    run         text not null,
     -- None, as all but the status: released before it was requested, and stays so.
     drive_id    bigint unique,
     driver_name text,

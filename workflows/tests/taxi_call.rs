@@ -1,9 +1,9 @@
 //! The taxi call, rehearsed.
 
 use hansom_core::testing::Script;
-use hansom_core::{Activity, Event, Ledger, Status, UndoStatus};
+use hansom_core::{Activity, ActivityError, Event, Ledger, Status, UndoStatus};
 use hansom_workflows::taxi_call::{
-    Call, CallError, CallId, CancelCall, ChargeFare, CompleteDrive, Drive, DriveId,
+    Call, CallError, CallId, CallTaken, CancelCall, ChargeFare, CompleteDrive, Drive, DriveId,
     DriveNotAvailable, EndDrive, Fare, MarkCall, PayId, PaymentDeclined, Receipt, RefundFare,
     RegisterCall, ReleaseDrive, RequestDrive, TaxiCall,
 };
@@ -129,7 +129,14 @@ fn a_call_that_could_not_be_registered_for_sure_is_cancelled_and_nothing_is_char
     let script = Script::<TaxiCall>::start(&call()).lose::<RegisterCall>();
     let script = script.complete::<CancelCall>(&());
     assert_eq!(script.story(), ["register_call", "unwind", "undo: cancel_call", "failed"]);
-    assert!(matches!(error(&script), CallError::Call(_)));
+    assert!(matches!(error(&script), CallError::Register(ActivityError::Unknown { .. })));
+}
+
+#[test]
+fn a_call_that_belongs_to_another_saga_is_neither_charged_nor_cancelled() {
+    let script = Script::<TaxiCall>::start(&call()).refuse::<RegisterCall>(CallTaken);
+    assert_eq!(script.story(), ["register_call", "unwind", "failed"]);
+    assert_eq!(error(&script), CallError::Register(ActivityError::Refused(CallTaken)));
 }
 
 #[test]

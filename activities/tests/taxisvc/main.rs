@@ -1,5 +1,6 @@
 //! The services of taxisvc, on a real Postgres.
 
+mod owner;
 mod queries;
 mod rig;
 
@@ -28,12 +29,12 @@ async fn a_charge_asked_for_eight_times_at_once_is_one_charge_and_one_event() {
 }
 
 #[tokio::test]
-async fn a_second_charge_with_another_fare_is_a_fault_not_a_charge() {
+async fn a_second_charge_with_another_fare_is_refused_and_changes_nothing() {
     let rig = rig().await;
     done(&rig.taxi.payments, CHARGE).await;
     let other = ChargeFare { fare: Fare(1), ..CHARGE };
     let answer = rig.taxi.payments.handle(other, cx()).await;
-    assert!(matches!(answer, Err(Failure::Retry { .. })), "{answer:?}");
+    assert!(matches!(answer, Err(Failure::Refused(PaymentDeclined))), "{answer:?}");
     assert_eq!(rig.ledger().await, ledger([("charge", 200_000)]));
 }
 

@@ -56,6 +56,11 @@ pub(crate) fn cx() -> ActivityContext {
     }
 }
 
+/// As another run asks, which was started with the same call.
+pub(crate) fn stranger() -> ActivityContext {
+    ActivityContext { run: "another run".to_owned(), ..cx() }
+}
+
 pub(crate) fn call() -> Call {
     let distance = "20".parse().expect("a distance");
     Call { call_id: CALL, user_id: "1".to_owned(), user_name: "nana".to_owned(), distance }

@@ -79,6 +79,14 @@ pub(super) async fn place(
         Placed::Declined => kinds::PAYMENT_DECLINED,
         Placed::Unpaid => kinds::PAYMENT_UNAVAILABLE,
         Placed::Cancelled => kinds::CALL_CANCELLED,
+        Placed::Taken => {
+            let detail = format!(
+                "call {} was taken by another saga before it could be placed; nothing was \
+                 charged: try again",
+                call_id.0
+            );
+            return Err(Problem::new(kinds::CALL_TAKEN, detail));
+        }
         Placed::Nowhere => kinds::SERVICE_DOWN,
         Placed::Pending => kinds::CALL_PENDING,
     };

@@ -20,6 +20,7 @@ kinds! {
     NOT_FOUND = 404 "taxisvc.not_found" "There is no such resource";
     CALL_CANCELLED = 409 "taxisvc.call_cancelled" "The call was cancelled before it was paid";
     CALL_COMPLETED = 409 "taxisvc.call_completed" "The call is completed";
+    CALL_TAKEN = 409 "taxisvc.call_taken" "The call belongs to another saga";
     PAYMENT_UNAVAILABLE = 503 "taxisvc.payment_unavailable" "The payment did not answer";
     SERVICE_DOWN = 503 "taxisvc.service_down" "A service does not answer";
     CALL_PENDING = 504 "taxisvc.call_pending" "The call is not settled yet";

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use hansom_activities::taxisvc::drive::{Drive, DriveStatus};
-use hansom_core::Status;
+use hansom_core::{ActivityError, Status};
 use hansom_engine::ClientError;
-use hansom_workflows::taxi_call::{Call, CallId, CallStatus, EndDrive, TaxiCall};
+use hansom_workflows::taxi_call::{
+    Call, CallError, CallId, CallStatus, CallTaken, EndDrive, TaxiCall,
+};
 
 use super::Facade;
 use crate::http::problem::Problem;
@@ -33,6 +35,8 @@ pub(super) enum Placed {
     Unpaid,
     /// Someone cancelled it first.
     Cancelled,
+    /// Its id belongs to another saga, which someone started by hand.
+    Taken,
     /// It could not even be registered.
     Nowhere,
     /// None of it, so far.
@@ -53,12 +57,16 @@ impl Facade {
     /// Starts the saga, and waits until the payment is decided.
     pub(super) async fn place(&self, call: &Call) -> Result<Placed, Problem> {
         let (client, id) = (self.api.client(), call.call_id.workflow_id());
-        client.start::<TaxiCall>(&id, call).await?;
+        let run = match client.start::<TaxiCall>(&id, call).await {
+            Ok(started) if !started.existing => started.run.to_string(),
+            Ok(_) | Err(ClientError::InputConflict { .. }) => return Ok(Placed::Taken),
+            Err(error) => return Err(error.into()),
+        };
         let mut news = client.watch(&id).await?;
         let mut deadline = Instant::now() + PATIENCE_PLACE;
         let mut drain_deadline = None;
         loop {
-            if let Some(placed) = self.placed(call.call_id).await? {
+            if let Some(placed) = self.placed(call.call_id, &run).await? {
                 return Ok(placed);
             }
             let now = Instant::now();
@@ -72,8 +80,8 @@ impl Facade {
         }
     }
 
-    async fn placed(&self, id: CallId) -> Result<Option<Placed>, Problem> {
-        let call = self.taxi.calls.get(id).await?;
+    async fn placed(&self, id: CallId, run: &str) -> Result<Option<Placed>, Problem> {
+        let call = self.taxi.calls.get_of(id, run).await?;
         match call.map(|call| (call.placed, call.status)) {
             Some((true, _)) => Ok(Some(Placed::Paid)),
             Some((false, Some(CallStatus::PayFail))) => {
@@ -82,10 +90,21 @@ impl Facade {
             }
             Some((false, Some(_))) => Ok(Some(Placed::Cancelled)),
             Some((false, None)) => Ok(None),
-            None => {
-                let status = self.api.client().describe(&id.workflow_id()).await?.status;
-                Ok((status != Status::Running).then_some(Placed::Nowhere))
+            None => self.unregistered(id).await,
+        }
+    }
+
+    async fn unregistered(&self, id: CallId) -> Result<Option<Placed>, Problem> {
+        let (client, id) = (self.api.client(), id.workflow_id());
+        match client.describe(&id).await?.status {
+            Status::Running => Ok(None),
+            Status::Failed => {
+                let error = client.result(&id, Duration::ZERO).await?.error;
+                let error = error.and_then(|error| error.decode::<CallError>().ok());
+                let taken = CallError::Register(ActivityError::Refused(CallTaken));
+                Ok(Some(if error == Some(taken) { Placed::Taken } else { Placed::Nowhere }))
             }
+            _ => Ok(Some(Placed::Nowhere)),
         }
     }
 

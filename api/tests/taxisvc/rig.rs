@@ -127,11 +127,26 @@ impl Rig {
 
     /// Waits until the saga is closed, and says how.
     pub(crate) async fn closed(&self, call: i64) -> String {
-        let path = format!("/v1/workflows/taxisvc.call.{call}");
+        self.over(&format!("taxisvc.call.{call}")).await
+    }
+
+    /// As [`Self::closed`], of any workflow.
+    pub(crate) async fn over(&self, workflow_id: &str) -> String {
+        let path = format!("/v1/workflows/{workflow_id}");
         let open = ["running", "compensating"];
         let is_closed = |body: &Value| !open.iter().any(|status| body["status"] == *status);
         let body = self.until(&path, is_closed).await;
         body["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// Starts the saga of a call by hand, as whoever reaches the engine can.
+    pub(crate) async fn by_hand(&self, workflow_id: &str, call: i64, more: Value) -> Answer {
+        let input =
+            json!({ "call_id": call, "user_id": "2", "user_name": "hand", "distance": 2_000 });
+        let mut start = json!({ "type": "taxi_call", "id": workflow_id, "input": input });
+        let fields = start.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        self.post("/v1/workflows", start).await
     }
 
     /// Every event that was published, in order.

@@ -2,7 +2,8 @@
 //!
 //! Every request is addressed by the call: a second request for the same call
 //! changes nothing, and an undo that comes before its action makes the action
-//! come too late.
+//! come too late. A call belongs to the run that registered it: what another
+//! run asks of it is refused, and what it would undo is left alone.
 
 use std::time::Duration;
 
@@ -110,10 +111,18 @@ pub enum CallError {
     /// No driver.
     #[error("drive {0}")]
     Drive(#[from] ActivityError<DriveNotAvailable>),
+    /// It belongs to another saga, or nobody knows whether it was registered.
+    #[error("registration {0}")]
+    Register(#[from] ActivityError<CallTaken>),
     /// The call service did not keep up.
     #[error("call {0}")]
     Call(#[from] ActivityError<Never>),
 }
+
+/// The call was registered, or cancelled, by another run. Final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("the call belongs to another saga")]
+pub struct CallTaken;
 
 /// The payment service says no. Final for this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -157,7 +166,7 @@ pub struct RegisterCall {
 impl Activity for RegisterCall {
     const NAME: &'static str = "register_call";
     type Output = ();
-    type Error = Never;
+    type Error = CallTaken;
 
     /// Five quick attempts: nothing has happened yet, so the rider may as well ask again.
     fn options() -> ActivityOptions {

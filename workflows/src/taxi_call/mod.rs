@@ -9,8 +9,8 @@ mod fare;
 use hansom_core::{Activity, ActivityError, Ctx, SignalType, Workflow};
 
 pub use contract::{
-    Call, CallError, CallId, CallStatus, CancelCall, ChargeFare, CompleteDrive, Drive, DriveId,
-    DriveNotAvailable, EndDrive, MarkCall, PayId, PaymentDeclined, Receipt, RefundFare,
+    Call, CallError, CallId, CallStatus, CallTaken, CancelCall, ChargeFare, CompleteDrive, Drive,
+    DriveId, DriveNotAvailable, EndDrive, MarkCall, PayId, PaymentDeclined, Receipt, RefundFare,
     RegisterCall, ReleaseDrive, RequestDrive,
 };
 pub use fare::{Distance, DistanceError, Fare};

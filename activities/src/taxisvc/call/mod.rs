@@ -4,7 +4,7 @@ mod store;
 
 use hansom_core::{ActivityContext, Failure, Handler, Never};
 use hansom_workflows::taxi_call::{
-    CallId, CallStatus, CancelCall, Distance, MarkCall, RegisterCall,
+    CallId, CallStatus, CallTaken, CancelCall, Distance, MarkCall, RegisterCall,
 };
 use sqlx::PgPool;
 
@@ -75,7 +75,12 @@ impl CallService {
 
     /// The call of that id.
     pub async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        self.store.get(id).await
+        self.store.get(id, None).await
+    }
+
+    /// The call of that id, if that run of a workflow registered it.
+    pub async fn get_of(&self, id: CallId, run: &str) -> Result<Option<Call>, StoreError> {
+        self.store.get(id, Some(run)).await
     }
 
     /// All calls, the oldest first.
@@ -84,30 +89,45 @@ impl CallService {
     }
 }
 
-async fn move_to(store: Store, call_id: CallId, to: CallStatus) -> Result<(), Failure<Never>> {
+async fn move_to(
+    store: Store,
+    call_id: CallId,
+    run: &str,
+    to: CallStatus,
+) -> Result<(), Failure<Never>> {
     let step = Move { to: to.as_str(), from: guard(to), event: event(to) };
-    Ok(store.move_to(call_id, step).await?)
+    Ok(store.move_to(call_id, run, step).await?)
 }
 
 impl Handler<RegisterCall> for CallService {
-    async fn handle(&self, ask: RegisterCall, _: ActivityContext) -> Result<(), Failure<Never>> {
+    async fn handle(
+        &self,
+        ask: RegisterCall,
+        cx: ActivityContext,
+    ) -> Result<(), Failure<CallTaken>> {
         let store = self.store.clone();
-        self.faults.serve(async move { Ok(store.register(&ask.call).await?) }).await
+        let register = async move {
+            let ours = store.register(&ask.call, &cx.run).await?;
+            if ours { Ok(()) } else { Err(Failure::Refused(CallTaken)) }
+        };
+        self.faults.serve(register).await
     }
 }
 
 impl Handler<MarkCall> for CallService {
-    async fn handle(&self, ask: MarkCall, _: ActivityContext) -> Result<(), Failure<Never>> {
-        self.faults.serve(move_to(self.store.clone(), ask.call_id, ask.status)).await
+    async fn handle(&self, ask: MarkCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
+        let store = self.store.clone();
+        let mark = async move { move_to(store, ask.call_id, &cx.run, ask.status).await };
+        self.faults.serve(mark).await
     }
 }
 
 impl Handler<CancelCall> for CallService {
-    async fn handle(&self, ask: CancelCall, _: ActivityContext) -> Result<(), Failure<Never>> {
+    async fn handle(&self, ask: CancelCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
         let store = self.store.clone();
         let cancel = async move {
-            store.cancel_unregistered(ask.call_id).await?;
-            move_to(store, ask.call_id, CallStatus::RequestCancel).await
+            store.cancel_unregistered(ask.call_id, &cx.run).await?;
+            move_to(store, ask.call_id, &cx.run, CallStatus::RequestCancel).await
         };
         self.faults.serve(cancel).await
     }

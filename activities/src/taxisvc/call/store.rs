@@ -54,44 +54,62 @@ impl Store {
         Ok(CallId(next.fetch_one(&self.0).await?))
     }
 
-    pub(super) async fn register(&self, call: &taxi_call::Call) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into taxisvc.call (call_id, user_id, user_name, distance)
-             values ($1, $2, $3, $4)
-             on conflict (call_id) do nothing",
+    /// Whether the call belongs to this run, now or before; to another run it stays.
+    pub(super) async fn register(
+        &self,
+        call: &taxi_call::Call,
+        run: &str,
+    ) -> Result<bool, StoreError> {
+        let registered = sqlx::query!(
+            "insert into taxisvc.call (call_id, run, user_id, user_name, distance)
+             values ($1, $2, $3, $4, $5)
+             on conflict (call_id) do update set run = excluded.run
+                 where call.run = excluded.run",
             call.call_id.0,
+            run,
             call.user_id,
             call.user_name,
             call.distance.hundredths(),
         )
         .execute(&self.0)
         .await?;
-        Ok(())
+        Ok(registered.rows_affected() == 1)
     }
 
-    /// Leaves a tombstone, unless the call is registered.
-    pub(super) async fn cancel_unregistered(&self, id: CallId) -> Result<(), StoreError> {
+    /// Leaves a tombstone of this run, unless the call is registered.
+    pub(super) async fn cancel_unregistered(
+        &self,
+        id: CallId,
+        run: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into taxisvc.call (call_id, status) values ($1, 'requestCancel')
+            "insert into taxisvc.call (call_id, run, status) values ($1, $2, 'requestCancel')
              on conflict (call_id) do nothing",
             id.0,
+            run,
         )
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
-    /// Changes the status, if it is one of those expected, with its event and
-    /// its projection. The view is an upsert: it may have been created by a
+    /// Changes the status of this run's call, if it is one of those expected, with its event
+    /// and its projection. The view is an upsert: it may have been created by a
     /// statement that this one waited for, and so cannot see.
-    pub(super) async fn move_to(&self, id: CallId, step: Move) -> Result<(), StoreError> {
+    pub(super) async fn move_to(
+        &self,
+        id: CallId,
+        run: &str,
+        step: Move,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "with moved as (
                  update taxisvc.call
                  set status = $2,
                      placed_at = case when $2 = 'driveRequest' then clock_timestamp()
                                       else placed_at end
-                 where call_id = $1 and coalesce(status, 'registered') = any($3)
+                 where call_id = $1 and run = $5
+                     and coalesce(status, 'registered') = any($3)
                  returning *
              ), published as (
                  insert into taxisvc.event (event_type, payload)
@@ -104,19 +122,27 @@ impl Store {
             step.to,
             step.from as _,
             step.event,
+            run,
         )
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
-    pub(super) async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
+    /// The call; with a run, only if it is that run's.
+    pub(super) async fn get(
+        &self,
+        id: CallId,
+        run: Option<&str>,
+    ) -> Result<Option<Call>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             r#"select call_id, user_id as "user_id!", user_name as "user_name!",
                     distance as "distance!", status, placed_at is not null as "placed!"
-             from taxisvc.call where call_id = $1 and distance is not null"#,
+             from taxisvc.call
+             where call_id = $1 and run = coalesce($2, run) and distance is not null"#,
             id.0,
+            run,
         );
         let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)

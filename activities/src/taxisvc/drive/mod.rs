@@ -91,6 +91,7 @@ impl DriveService {
 async fn request(
     store: Store,
     ask: RequestDrive,
+    run: &str,
 ) -> Result<taxi_call::Drive, Failure<DriveNotAvailable>> {
     let taxi_num = taxi_num(ask.call_id);
     let (status, event) = if ask.fare > MOST {
@@ -99,12 +100,12 @@ async fn request(
         (DriveStatus::Start, "DriveStarted")
     };
     let driver_name = format!("driver{taxi_num}");
-    let asked = Request { driver_name: &driver_name, taxi_num: &taxi_num, fare: ask.fare };
+    let asked = Request { run, driver_name: &driver_name, taxi_num: &taxi_num, fare: ask.fare };
     let drive_id = store.request(ask.call_id, asked, status.as_str(), event).await?;
     if let (Some(drive_id), DriveStatus::Start) = (drive_id, status) {
         return Ok(taxi_call::Drive { drive_id, driver_name, taxi_num });
     }
-    match store.of_call(ask.call_id).await? {
+    match store.of_call(ask.call_id, run).await? {
         Some(Drive { status: DriveStatus::RequestCancel, .. }) | None => {
             Err(Failure::Refused(DriveNotAvailable))
         }
@@ -118,23 +119,24 @@ impl Handler<RequestDrive> for DriveService {
     async fn handle(
         &self,
         ask: RequestDrive,
-        _: ActivityContext,
+        cx: ActivityContext,
     ) -> Result<taxi_call::Drive, Failure<DriveNotAvailable>> {
-        self.faults.serve(request(self.store.clone(), ask)).await
+        let store = self.store.clone();
+        self.faults.serve(async move { request(store, ask, &cx.run).await }).await
     }
 }
 
 impl Handler<ReleaseDrive> for DriveService {
-    async fn handle(&self, ask: ReleaseDrive, _: ActivityContext) -> Result<(), Failure<Never>> {
+    async fn handle(&self, ask: ReleaseDrive, cx: ActivityContext) -> Result<(), Failure<Never>> {
         let store = self.store.clone();
-        self.faults.serve(async move { Ok(store.release(ask.call_id).await?) }).await
+        self.faults.serve(async move { Ok(store.release(ask.call_id, &cx.run).await?) }).await
     }
 }
 
 impl Handler<CompleteDrive> for DriveService {
-    async fn handle(&self, ask: CompleteDrive, _: ActivityContext) -> Result<(), Failure<Never>> {
+    async fn handle(&self, ask: CompleteDrive, cx: ActivityContext) -> Result<(), Failure<Never>> {
         let store = self.store.clone();
-        self.faults.serve(async move { Ok(store.complete(ask.call_id).await?) }).await
+        self.faults.serve(async move { Ok(store.complete(ask.call_id, &cx.run).await?) }).await
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) struct Store(pub(super) PgPool);
 
 /// A drive to be.
 pub(super) struct Request<'a> {
+    pub(super) run: &'a str,
     pub(super) driver_name: &'a str,
     pub(super) taxi_num: &'a str,
     pub(super) fare: Fare,
@@ -52,8 +53,8 @@ impl Store {
         let drive_id = sqlx::query_scalar!(
             r#"with requested as (
                  insert into taxisvc.drive
-                     (call_id, drive_id, driver_name, taxi_num, fare, status)
-                 select $1, nextval('taxisvc.drive_id'), $2, $3, $4, $5
+                     (call_id, run, drive_id, driver_name, taxi_num, fare, status)
+                 select $1, $7, nextval('taxisvc.drive_id'), $2, $3, $4, $5
                  where not exists (select from taxisvc.drive where call_id = $1)
                  on conflict do nothing
                  returning *
@@ -76,19 +77,20 @@ impl Store {
             drive.fare.0,
             status,
             event,
+            drive.run,
         )
         .fetch_optional(&self.0)
         .await?;
         Ok(drive_id.map(DriveId))
     }
 
-    /// Lets the driver go, or leaves a tombstone. A drive that ended stays ended.
-    pub(super) async fn release(&self, id: CallId) -> Result<(), StoreError> {
+    /// Lets this run's driver go, or leaves a tombstone. A drive that ended stays ended.
+    pub(super) async fn release(&self, id: CallId, run: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "with released as (
-                 insert into taxisvc.drive (call_id, status) values ($1, 'requestCancel')
+                 insert into taxisvc.drive (call_id, run, status) values ($1, $2, 'requestCancel')
                  on conflict (call_id) do update set status = excluded.status
-                     where drive.status = 'start'
+                     where drive.status = 'start' and drive.run = excluded.run
                  returning *
              )
              update taxisvc.call_view v
@@ -96,18 +98,19 @@ impl Store {
              from released d
              where v.call_id = d.call_id and d.drive_id is not null",
             id.0,
+            run,
         )
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
-    /// Ends the drive that is under way, and publishes it.
-    pub(super) async fn complete(&self, id: CallId) -> Result<(), StoreError> {
+    /// Ends this run's drive that is under way, and publishes it.
+    pub(super) async fn complete(&self, id: CallId, run: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "with ended as (
                  update taxisvc.drive set status = 'end'
-                 where call_id = $1 and status = 'start'
+                 where call_id = $1 and run = $2 and status = 'start'
                  returning *
              ), published as (
                  insert into taxisvc.event (event_type, payload)
@@ -118,19 +121,22 @@ impl Store {
              from ended d
              where v.call_id = d.call_id",
             id.0,
+            run,
         )
         .execute(&self.0)
         .await?;
         Ok(())
     }
 
-    pub(super) async fn of_call(&self, id: CallId) -> Result<Option<Drive>, StoreError> {
+    /// This run's drive for the call.
+    pub(super) async fn of_call(&self, id: CallId, run: &str) -> Result<Option<Drive>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             r#"select drive_id as "drive_id!", call_id, driver_name as "driver_name!",
                     taxi_num as "taxi_num!", fare as "fare!", status
-             from taxisvc.drive where call_id = $1 and drive_id is not null"#,
+             from taxisvc.drive where call_id = $1 and run = $2 and drive_id is not null"#,
             id.0,
+            run,
         );
         let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)

@@ -46,11 +46,6 @@ pub struct Refund {
     pub reason: String,
 }
 
-/// The call was charged before, with another fare: a fault of the caller's code.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the call was charged with another fare, {} won", .0.0)]
-struct FareConflict(Fare);
-
 const DECLINED: &str = "declined";
 const CANCELLED: &str = "the call was cancelled";
 
@@ -76,41 +71,51 @@ impl PaymentService {
 }
 
 /// A refusal is final, so it is written down: an earlier attempt that is still
-/// on its way must not charge after all.
+/// on its way must not charge after all. A call that is charged by another run,
+/// or with another fare, is not charged again, and that will not change.
 async fn charge(
     store: Store,
     ask: ChargeFare,
+    run: &str,
     decline: bool,
 ) -> Result<PayId, Failure<PaymentDeclined>> {
     if decline {
-        store.void(ask.call_id, DECLINED).await?;
-    } else if let Some(pay_id) = store.charge(ask.call_id, ask.fare).await? {
+        store.void(ask.call_id, run, DECLINED).await?;
+    } else if let Some(pay_id) = store.charge(ask.call_id, run, ask.fare).await? {
         return Ok(pay_id);
     }
-    match store.standing(ask.call_id).await? {
-        Standing::Charged { pay_id, fare } if fare == ask.fare => Ok(pay_id),
-        Standing::Charged { fare, .. } => Err(FareConflict(fare).into()),
-        Standing::Void => Err(Failure::Refused(PaymentDeclined)),
+    match store.standing(ask.call_id, run).await? {
+        Standing::Charged { pay_id, fare } if fare == ask.fare => return Ok(pay_id),
+        Standing::Charged { fare, .. } => {
+            tracing::warn!(
+                call = ask.call_id.0,
+                fare = fare.0,
+                "taxisvc.charged_with_another_fare"
+            );
+        }
+        Standing::Taken => tracing::warn!(call = ask.call_id.0, "taxisvc.charged_by_another_run"),
+        Standing::Void => {}
     }
+    Err(Failure::Refused(PaymentDeclined))
 }
 
 impl Handler<ChargeFare> for PaymentService {
     async fn handle(
         &self,
         ask: ChargeFare,
-        _: ActivityContext,
+        cx: ActivityContext,
     ) -> Result<PayId, Failure<PaymentDeclined>> {
-        let decline = self.faults.get().decline;
-        self.faults.serve(charge(self.store.clone(), ask, decline)).await
+        let (store, decline) = (self.store.clone(), self.faults.get().decline);
+        self.faults.serve(async move { charge(store, ask, &cx.run, decline).await }).await
     }
 }
 
 impl Handler<RefundFare> for PaymentService {
-    async fn handle(&self, ask: RefundFare, _: ActivityContext) -> Result<(), Failure<Never>> {
+    async fn handle(&self, ask: RefundFare, cx: ActivityContext) -> Result<(), Failure<Never>> {
         let store = self.store.clone();
         let refund = async move {
-            store.void(ask.call_id, CANCELLED).await?;
-            Ok(store.refund(ask.call_id, CANCELLED).await?)
+            store.void(ask.call_id, &cx.run, CANCELLED).await?;
+            Ok(store.refund(ask.call_id, &cx.run, CANCELLED).await?)
         };
         self.faults.serve(refund).await
     }

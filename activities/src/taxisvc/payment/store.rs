@@ -12,7 +12,13 @@ pub(super) struct Store(pub(super) PgPool);
 
 /// What the ledger says of a call, once it says anything.
 pub(super) enum Standing {
-    Charged { pay_id: PayId, fare: Fare },
+    /// This run charged it.
+    Charged {
+        pay_id: PayId,
+        fare: Fare,
+    },
+    /// Another run charged it.
+    Taken,
     Void,
 }
 
@@ -44,11 +50,16 @@ impl From<Row> for Payment {
 
 impl Store {
     /// Charges the call and publishes it; nothing, when it is charged or void.
-    pub(super) async fn charge(&self, id: CallId, fare: Fare) -> Result<Option<PayId>, StoreError> {
+    pub(super) async fn charge(
+        &self,
+        id: CallId,
+        run: &str,
+        fare: Fare,
+    ) -> Result<Option<PayId>, StoreError> {
         let pay_id = sqlx::query_scalar!(
             r#"with charged as (
-                 insert into taxisvc.payment (call_id, kind, pay_id, fare, reason)
-                 select $1, 'charge', nextval('taxisvc.pay_id'), $2, 'fare'
+                 insert into taxisvc.payment (call_id, run, kind, pay_id, fare, reason)
+                 select $1, $3, 'charge', nextval('taxisvc.pay_id'), $2, 'fare'
                  where not exists (select from taxisvc.payment where call_id = $1)
                  on conflict do nothing
                  returning *
@@ -61,6 +72,7 @@ impl Store {
              select pay_id as "pay_id!" from charged"#,
             id.0,
             fare.0,
+            run,
         )
         .fetch_optional(&self.0)
         .await?;
@@ -68,12 +80,13 @@ impl Store {
     }
 
     /// Sees to it that the call is never charged, unless it is already.
-    pub(super) async fn void(&self, id: CallId, reason: &str) -> Result<(), StoreError> {
+    pub(super) async fn void(&self, id: CallId, run: &str, reason: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into taxisvc.payment (call_id, kind, fare, reason)
-             values ($1, 'void', 0, $2)
+            "insert into taxisvc.payment (call_id, run, kind, fare, reason)
+             values ($1, $2, 'void', 0, $3)
              on conflict do nothing",
             id.0,
+            run,
             reason,
         )
         .execute(&self.0)
@@ -81,14 +94,20 @@ impl Store {
         Ok(())
     }
 
-    /// Gives back what was charged, if anything, once.
-    pub(super) async fn refund(&self, id: CallId, reason: &str) -> Result<(), StoreError> {
+    /// Gives back what this run charged, if anything, once.
+    pub(super) async fn refund(
+        &self,
+        id: CallId,
+        run: &str,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into taxisvc.payment (call_id, kind, fare, reason)
-             select call_id, 'refund', fare, $2
-             from taxisvc.payment where call_id = $1 and kind = 'charge'
+            "insert into taxisvc.payment (call_id, run, kind, fare, reason)
+             select call_id, run, 'refund', fare, $3
+             from taxisvc.payment where call_id = $1 and run = $2 and kind = 'charge'
              on conflict do nothing",
             id.0,
+            run,
             reason,
         )
         .execute(&self.0)
@@ -97,15 +116,16 @@ impl Store {
     }
 
     /// Whether the call is charged or void: one of them, after [`Self::charge`] or [`Self::void`].
-    pub(super) async fn standing(&self, id: CallId) -> Result<Standing, StoreError> {
+    pub(super) async fn standing(&self, id: CallId, run: &str) -> Result<Standing, StoreError> {
         let row = sqlx::query!(
-            "select pay_id, fare from taxisvc.payment
+            "select pay_id, run, fare from taxisvc.payment
              where call_id = $1 and kind in ('charge', 'void')",
             id.0,
         )
         .fetch_one(&self.0)
         .await?;
         Ok(match row.pay_id {
+            Some(_) if row.run != run => Standing::Taken,
             Some(pay_id) => Standing::Charged { pay_id: PayId(pay_id), fare: Fare(row.fare) },
             None => Standing::Void,
         })

@@ -14,7 +14,7 @@ use crate::address::{Address, Part};
 /// A run to which nothing happened for this long leaves memory …
 const IDLE: Duration = Duration::from_secs(5);
 /// … and earlier, where more than this many are idle.
-const IDLE_MAX: usize = 4_096;
+const IDLE_MAX: usize = 1_024;
 
 /// Runs by their id.
 #[derive(Default)]

@@ -43,4 +43,4 @@ pub use view::{
     Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingTimer,
     StartRequest, Started, Stuck, Summary, UndoPlan,
 };
-pub use worker::{Readiness, Worker};
+pub use worker::Worker;

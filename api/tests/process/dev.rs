@@ -14,8 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("hansom-dev-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("hansom-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory is made");
         Self(path)
     }
@@ -44,7 +44,7 @@ fn json_of(server: &Server, args: &[&str]) -> Value {
 
 #[test]
 fn dev_brings_everything_up_and_a_second_start_after_a_kill_goes_on_where_it_was() {
-    let directory = Directory::new();
+    let directory = Directory::new("dev");
     let mut server = dev(&directory.0);
     let input = json!({"call_id": 900, "user_id": "1", "user_name": "nana", "distance": 2000});
     let start = ["wf", "start", "taxi_call", "kept", "--input", &input.to_string()];
@@ -60,6 +60,34 @@ fn dev_brings_everything_up_and_a_second_start_after_a_kill_goes_on_where_it_was
         assert!(Instant::now() < end, "the saga does not go on");
         std::thread::sleep(Duration::from_millis(50));
     }
+    server.signal("-TERM");
+    assert_eq!(server.ended(), Some(0));
+}
+
+/// The pid of the server that keeps its data there, as Postgres notes it.
+fn postgres_of(directory: &Path) -> String {
+    let pid_file = |home: PathBuf| std::fs::read_to_string(home.join("data/postmaster.pid")).ok();
+    let asked = directory.join("data/pg");
+    let elsewhere = std::fs::read_to_string(asked.join("LOCATION")).ok();
+    let home = elsewhere.map_or(asked, |path| PathBuf::from(path.trim()));
+    let noted = pid_file(home).expect("a server runs");
+    noted.lines().next().expect("its pid").trim().to_owned()
+}
+
+#[test]
+fn dev_starts_its_postgres_again_when_that_is_killed() {
+    let directory = Directory::new("revive");
+    let mut server = dev(&directory.0);
+    let killed = postgres_of(&directory.0);
+    let kill = Command::new("kill").args(["-KILL", &killed]).status().expect("kill runs");
+    assert!(kill.success());
+    let input = json!({"call_id": 901, "user_id": "1", "user_name": "nana", "distance": 2000});
+    let start = ["wf", "start", "taxi_call", "revived", "--input", &input.to_string()];
+    let end = Instant::now() + PATIENCE;
+    while server.says(&start).0 != Some(0) {
+        assert!(Instant::now() < end, "it does not come back");
+    }
+    assert_ne!(postgres_of(&directory.0), killed);
     server.signal("-TERM");
     assert_eq!(server.ended(), Some(0));
 }

@@ -126,12 +126,17 @@ async fn a_second_signal_ends_a_server_that_still_answers_somebody() {
     let mut server = Server::start(database.url());
     // Half a request keeps the graceful stop waiting.
     let address = server.url.trim_start_matches("http://").to_owned();
-    let mut half = std::net::TcpStream::connect(address).expect("it listens");
-    half.write_all(b"POST /v1/workflows HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+    let mut half = std::net::TcpStream::connect(&address).expect("it listens");
+    half.write_all(b"POST /v1/workflows HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n{")
         .expect("it reads");
-    std::thread::sleep(Duration::from_millis(200));
+    let mut going_on = [0; 12];
+    half.read_exact(&mut going_on).expect("it answers");
+    assert_eq!(&going_on, b"HTTP/1.1 100", "it waits for the rest of the body");
     server.signal("-INT");
-    std::thread::sleep(Duration::from_millis(600));
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while std::net::TcpStream::connect(&address).is_ok() {
+        assert!(std::time::Instant::now() < end, "it still takes connections");
+    }
     assert!(
         server.child.try_wait().expect("it can be asked").is_none(),
         "it waits for the request"

@@ -169,3 +169,19 @@ impl Drop for Watcher {
         self.hub.forget(self.run);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lane_that_does_not_move_is_enough_to_be_noticed() {
+        let lanes = vec![unbounded_channel().0, unbounded_channel().0];
+        let mut hub = Hub::new(4, lanes);
+        hub.pulse.begun = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
+        hub.lane_lives(0);
+        assert!(!hub.lanes_live(Duration::from_secs(5)), "the second has not moved for a minute");
+        hub.lane_lives(1);
+        assert!(hub.lanes_live(Duration::from_secs(5)));
+    }
+}

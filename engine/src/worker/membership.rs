@@ -296,3 +296,31 @@ impl Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(5);
+
+    fn ago(lease: u32) -> Instant {
+        Instant::now().checked_sub(LEASE * lease).unwrap()
+    }
+
+    #[test]
+    fn who_was_cut_off_buries_nobody_for_a_lease() {
+        let mut pulse = Pulse { last: ago(6), unbroken_since: None };
+        pulse.beat(LEASE);
+        assert!(!pulse.may_bury(LEASE), "the others were cut off as well");
+        pulse.unbroken_since = Some(ago(1));
+        pulse.beat(LEASE);
+        assert!(pulse.may_bury(LEASE));
+    }
+
+    #[test]
+    fn who_has_just_come_may_bury_at_once() {
+        let mut pulse = Pulse::new();
+        pulse.beat(LEASE);
+        assert!(pulse.may_bury(LEASE));
+    }
+}

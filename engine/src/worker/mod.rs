@@ -97,11 +97,6 @@ impl Worker {
         self.hub.is_ready()
     }
 
-    /// The same, for who outlives the borrow.
-    pub fn readiness(&self) -> Readiness {
-        Readiness(Arc::clone(&self.hub))
-    }
-
     /// Stops gracefully: takes no more starts, waits for attempts under way (at
     /// most [`Settings::drain`]), commits their answers, charges no attempt, and
     /// hands its partitions over at once.
@@ -115,27 +110,6 @@ impl Worker {
             // A lane that panicked has nothing left to hand over.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-    }
-}
-
-/// Whether a worker is a member in good standing.
-#[derive(Clone)]
-pub struct Readiness(Arc<Hub>);
-
-impl Readiness {
-    /// As [`Worker::is_ready`].
-    pub fn is_ready(&self) -> bool {
-        self.0.is_ready()
-    }
-
-    /// From now on the worker is not ready and takes no starts, before it drains.
-    pub fn begin_drain(&self) {
-        self.0.drain();
-    }
-
-    /// Whether it is being stopped.
-    pub fn is_draining(&self) -> bool {
-        self.0.is_draining()
     }
 }
 

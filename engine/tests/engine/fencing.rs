@@ -290,3 +290,22 @@ async fn what_a_zombie_had_in_memory_goes_on_with_another_worker() {
     one.drain().await;
     two.drain().await;
 }
+
+#[tokio::test]
+async fn a_burial_does_not_wait_for_a_commit_that_takes_long_and_succeeds_after_it() {
+    let database = fresh().await;
+    let sql = sql(database.url()).await;
+    let worker = paper_worker(&sql).await;
+    age(&sql, worker).await;
+    let mut commit = sql.begin().await.unwrap();
+    let held = sqlx::query("select from hansom.fence where worker_id = $1 for update").bind(worker);
+    assert_eq!(held.execute(&mut *commit).await.unwrap().rows_affected(), 1);
+    let mut other = sql.acquire().await.unwrap();
+    let buried = tokio::time::timeout(SOON / 4, bury(&mut other, worker)).await;
+    assert!(!buried.expect("it gives up by itself"), "the commit still holds the fence");
+    let owned = "select count(*) from hansom.partition where owner is not null";
+    assert_eq!(count(&sql, owned).await, 16, "nothing was taken");
+    commit.rollback().await.unwrap();
+    assert!(bury(&mut other, worker).await);
+    assert_eq!(count(&sql, owned).await, 0);
+}

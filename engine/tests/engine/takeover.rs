@@ -131,7 +131,6 @@ async fn a_killed_worker_is_taken_over_within_two_leases_and_every_saga_ends() {
     let mut crew = vec![Process::spawn(&database), Process::spawn(&database)];
     shared_out(&sql, &[8, 8]).await;
     let (starter, client) = worker(&database, &world).await;
-    starter.readiness().begin_drain();
     starter.drain().await;
     shared_out(&sql, &[8, 8]).await;
     let mut started = 0;

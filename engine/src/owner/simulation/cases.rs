@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hansom_core::{Attempt, Event, Payload, Timestamp};
+use tokio::sync::oneshot::{Receiver, channel};
 use uuid::Uuid;
 
+use super::super::{NewStart, Owner, StartAnswer};
 use super::database::Database;
 use super::saga::{self, Step};
 use super::tally::Tally;
@@ -158,4 +160,46 @@ fn a_run_with_an_attempt_under_way_is_not_parked() {
     stage.database.bury(one.name, false);
     let two = stage.owner();
     assert_eq!(two.attempts[0].attempt, 2);
+}
+
+fn big_start(n: u8, waited_for: bool) -> (NewStart, Option<Receiver<StartAnswer>>) {
+    let (reply, answer) = channel();
+    let (namespace, workflow_id) = ("default".into(), format!("big-{n}").into());
+    let run = Uuid::from_u128(u128::from(n));
+    let start = NewStart {
+        address: Address { part: 0, run, namespace, workflow_id, run_no: 1 },
+        workflow_type: "nobody has it".to_owned(),
+        input: Payload::of(&"x".repeat(9 << 20)).unwrap(),
+        labels: None,
+        reply,
+        permit: None,
+    };
+    (start, waited_for.then_some(answer))
+}
+
+#[test]
+fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
+    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 1), Timestamp(1));
+    owner.gain(0, true);
+    let mut answers = Vec::new();
+    for n in 1..=3 {
+        assert!(!owner.is_full(), "{n}");
+        let (start, answer) = big_start(n, true);
+        owner.start(start, now);
+        answers.push(answer);
+        if n == 1 {
+            assert!(owner.seal().is_some());
+        }
+    }
+    assert!(owner.is_full(), "18 MiB wait for the commit in flight");
+    owner.committed(&[]);
+    assert!(!owner.is_full(), "they can be committed now");
+}
+
+#[test]
+fn a_start_that_nobody_waits_for_any_more_is_not_made() {
+    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 1), Timestamp(1));
+    owner.gain(0, true);
+    owner.start(big_start(1, false).0, now);
+    assert!(owner.seal().is_none());
 }

@@ -103,7 +103,8 @@ impl Machine {
         machine
     }
 
-    fn recall(&mut self, event: Event, at: Timestamp) {
+    /// Goes one event of history further, as [`Machine::replay`] does.
+    pub fn recall(&mut self, event: Event, at: Timestamp) {
         match event {
             Event::Asked(command) => {
                 self.compare(&command);

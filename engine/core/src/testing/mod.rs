@@ -1,7 +1,15 @@
 //! What a workflow is tested with: no database, no clock, no threads.
+//!
+//! * [`Script`] tells one story of a workflow, cue by cue, on a virtual clock:
+//!   [`Script::advance`] lets time pass and every timer fire that falls due.
+//! * [`Golden`] is a history that is kept: the body of today must still agree
+//!   with what was stored then. [`golden`] keeps the history of a story in a file.
+//! * [`tell`] says what is in a history, in short lines.
 
+mod golden;
 mod script;
 mod story;
 
+pub use golden::{Golden, golden};
 pub use script::Script;
 pub use story::tell;

@@ -13,7 +13,34 @@ use crate::{
 /// A workflow on stage. Each cue is delivered live and appended to history;
 /// [`Script::story`] then proves that every prefix of it replays.
 ///
-/// Time stands still but for [`Script::fire`] and [`Script::wait`].
+/// Its clock is virtual: it stands still but for [`Script::advance`],
+/// [`Script::fire`] and [`Script::wait`], and a story of weeks takes no time.
+///
+/// ```
+/// # use hansom_core::{Ctx, Never, Workflow, testing::Script};
+/// # use std::time::Duration;
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+///
+/// struct Rent;
+/// impl Workflow for Rent {
+///     const NAME: &str = "rent";
+///     const ACTIVITIES: &[&str] = &[];
+///     type Input = u32;
+///     type Output = u32;
+///     type Error = Never;
+///
+///     async fn run(ctx: Ctx, days: u32) -> Result<u32, Never> {
+///         for _ in 0..days {
+///             ctx.sleep(DAY).await;
+///         }
+///         Ok(days)
+///     }
+/// }
+///
+/// let script = Script::<Rent>::start(&7).advance(6 * DAY);
+/// assert!(script.ledger().outcome().is_none());
+/// assert!(script.advance(DAY).ledger().outcome().is_some());
+/// ```
 ///
 /// # Panics
 ///
@@ -62,14 +89,25 @@ impl<W: Workflow> Script<W> {
     /// Time passes until the earliest timer fires.
     #[must_use]
     pub fn fire(mut self) -> Self {
-        let earliest = self.machine.ledger().alarms().iter().min_by_key(|(_, at)| **at);
-        let (seq, at) = earliest.map(|(seq, at)| (*seq, *at)).expect("a timer is set");
+        let (seq, at) = self.next_timer().expect("a timer is set");
         self.now = self.now.max(at);
         assert_eq!(self.machine.ledger_mut().ring(seq), Rang::Timer, "a script has no retries");
         self.cue(Event::Fired { seq })
     }
 
-    /// Time passes, and nothing else happens.
+    /// This much time passes, and every timer that falls due fires at its time,
+    /// the earliest first; also those that are only set on the way.
+    #[must_use]
+    pub fn advance(mut self, duration: Duration) -> Self {
+        let until = self.now.after(duration);
+        while self.next_timer().is_some_and(|(_, at)| at <= until) {
+            self = self.fire();
+        }
+        self.now = until;
+        self
+    }
+
+    /// Time passes, and nothing else happens: what falls due is late.
     #[must_use]
     pub fn wait(mut self, duration: Duration) -> Self {
         self.now = self.now.after(duration);
@@ -125,6 +163,11 @@ impl<W: Workflow> Script<W> {
         }
         self.history.push((self.now, events));
         self
+    }
+
+    fn next_timer(&self) -> Option<(Seq, Timestamp)> {
+        let alarms = self.machine.ledger().alarms().iter();
+        alarms.min_by_key(|(seq, at)| (**at, **seq)).map(|(seq, at)| (*seq, *at))
     }
 
     fn waiting(&self, name: &str) -> Seq {

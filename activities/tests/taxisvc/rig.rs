@@ -47,18 +47,12 @@ pub(crate) async fn rig() -> Rig {
 }
 
 pub(crate) fn cx() -> ActivityContext {
-    ActivityContext {
-        workflow_id: CALL.workflow_id(),
-        run: "run".to_owned(),
-        seq: Seq(0),
-        direction: Direction::Do,
-        attempt: 1,
-    }
+    ActivityContext::new(CALL.workflow_id(), "run", Seq(0), Direction::Do, 1)
 }
 
 /// As another run asks, which was started with the same call.
 pub(crate) fn stranger() -> ActivityContext {
-    ActivityContext { run: "another run".to_owned(), ..cx() }
+    ActivityContext::new(CALL.workflow_id(), "another run", Seq(0), Direction::Do, 1)
 }
 
 pub(crate) fn call() -> Call {

@@ -6,7 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Activity, ActivityOptions, Payload, Seq};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Activity, ActivityOptions, Payload, Pulse, Seq};
 
 /// Performs one kind of activity.
 ///
@@ -78,7 +81,39 @@ pub enum Direction {
     Undo,
 }
 
-/// What a handler may know about its attempt.
+/// What a handler may know about its attempt, and how it tells that it is alive.
+///
+/// An activity that takes long says so with [`ActivityOptions::heartbeat`]; its handler then
+/// beats, and goes on where an earlier attempt was:
+///
+/// ```
+/// # use hansom_core::*;
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Import { rows: u64 }
+/// # impl Activity for Import { const NAME: &'static str = "import"; type Output = u64; type Error = Never; }
+/// # struct Importer;
+/// # impl Importer { async fn copy(&self, _: u64) {} }
+/// impl Handler<Import> for Importer {
+///     async fn handle(&self, ask: Import, cx: ActivityContext) -> Result<u64, Failure<Never>> {
+///         let done = cx.details::<u64>().unwrap_or(0); // of the attempt before
+///         for row in done..ask.rows {
+///             self.copy(row).await;
+///             cx.heartbeat(&(row + 1));
+///         }
+///         Ok(ask.rows)
+///     }
+/// }
+///
+/// // A test of it needs no engine:
+/// # use std::sync::{Arc, Mutex};
+/// let beats = Arc::new(Mutex::new(0));
+/// let counted = Arc::clone(&beats);
+/// let pulse = Pulse::new(Payload::of(&8).ok(), move |_| *counted.lock().unwrap() += 1);
+/// let cx = ActivityContext::new("i1", "run", Seq(0), Direction::Do, 2).with_pulse(pulse);
+/// # futures_util::future::FutureExt::now_or_never(
+/// Importer.handle(Import { rows: 10 }, cx)
+/// # ).unwrap().unwrap();
+/// assert_eq!(*beats.lock().unwrap(), 2, "eight rows were there");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ActivityContext {
     /// The workflow that asks, as its starter named it.
@@ -91,9 +126,44 @@ pub struct ActivityContext {
     pub direction: Direction,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    pulse: Pulse,
 }
 
 impl ActivityContext {
+    /// The context of one attempt, whose heartbeats nobody hears.
+    pub fn new(
+        workflow_id: impl Into<String>,
+        run: impl Into<String>,
+        seq: Seq,
+        direction: Direction,
+        attempt: u32,
+    ) -> Self {
+        let (workflow_id, run) = (workflow_id.into(), run.into());
+        Self { workflow_id, run, seq, direction, attempt, pulse: Pulse::default() }
+    }
+
+    /// The same, with somebody to hear its heartbeats.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
+    }
+
+    /// Says that this attempt is alive, and how far it is.
+    ///
+    /// Cheap, and never waits: beat as often as there is something to say. What is said is kept
+    /// now and then (a third of [`ActivityOptions::heartbeat`], at most every second) and before
+    /// the attempt is tried again. Of an activity without heartbeats it is not kept, and
+    /// neither is what has no JSON form or more than [`Pulse::MAX`] bytes of it.
+    pub fn heartbeat(&self, details: &impl Serialize) {
+        self.pulse.beat(details);
+    }
+
+    /// What an earlier attempt of this step, or this one before its worker was lost, said last
+    /// in its heartbeats. `None` when it said nothing, or nothing of that shape.
+    pub fn details<T: DeserializeOwned>(&self) -> Option<T> {
+        self.pulse.earlier()?.decode().ok()
+    }
+
     /// The same for every attempt of one step, different for everything else:
     /// `{run}/{seq}/do` or `{run}/{seq}/undo`.
     pub fn idempotency_key(&self) -> String {

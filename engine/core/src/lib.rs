@@ -50,6 +50,7 @@ mod history;
 mod ledger;
 mod machine;
 mod options;
+mod pulse;
 mod status;
 mod step;
 pub mod testing;
@@ -63,6 +64,7 @@ pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timest
 pub use ledger::{Ledger, News, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use options::{ActivityOptions, RetryPolicy};
+pub use pulse::Pulse;
 pub use status::{Outcome, Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};
 pub use workflows::Workflows;

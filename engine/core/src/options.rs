@@ -97,11 +97,19 @@ pub struct ActivityOptions {
     /// Limit of one attempt; past it the attempt failed technically. Default 10 s.
     #[serde(with = "millis")]
     pub start_to_close: Duration,
+    /// An attempt that has not been heard of for this long failed technically. Default none:
+    /// only the limit above holds.
+    #[serde(default, with = "option_millis", skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Duration>,
 }
 
 impl Default for ActivityOptions {
     fn default() -> Self {
-        Self { retry: RetryPolicy::default(), start_to_close: Duration::from_secs(10) }
+        Self {
+            retry: RetryPolicy::default(),
+            start_to_close: Duration::from_secs(10),
+            heartbeat: None,
+        }
     }
 }
 

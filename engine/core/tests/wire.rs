@@ -15,7 +15,8 @@ fn every_event() -> Vec<(Event, &'static str)> {
     let call = Call { activity: "u".to_owned(), request: payload() };
     let retry =
         RetryPolicy { total_budget: Some(Duration::from_secs(9)), ..RetryPolicy::default() };
-    let options = Some(ActivityOptions { retry, start_to_close: Duration::from_millis(610) });
+    let start_to_close = Duration::from_millis(610);
+    let options = Some(ActivityOptions { retry, start_to_close, ..ActivityOptions::default() });
     let asked = Event::Asked;
     let text = || "x".to_owned();
     let run = |undo, options| {

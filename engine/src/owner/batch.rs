@@ -38,6 +38,8 @@ pub(crate) struct After {
     /// Alarms that ring from now on: when, which, and whose.
     pub(crate) alarms: Vec<(Timestamp, Seq, Arc<Address>)>,
     pub(crate) touched: Vec<Uuid>,
+    /// Steps that have ended, of which heartbeats are kept.
+    pub(crate) silent: Vec<(Part, Uuid, Seq)>,
 }
 
 /// A new workflow.
@@ -108,7 +110,10 @@ pub(crate) struct Dispatch {
     pub(crate) direction: Direction,
     pub(crate) attempt: u32,
     pub(crate) call: Call,
+    /// Nobody has attempted this step before.
+    pub(crate) first: bool,
     pub(crate) limit: std::time::Duration,
+    pub(crate) heartbeat: Option<std::time::Duration>,
 }
 
 impl Batch {

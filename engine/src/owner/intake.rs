@@ -48,4 +48,6 @@ pub(crate) struct Answer {
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
     pub(crate) ended: Attempt,
+    /// Whether heartbeats of its step are kept.
+    pub(crate) said: bool,
 }

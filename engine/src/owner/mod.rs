@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Event, Machine, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Attempt, Event, Machine, Seq, Status, Timestamp, UndoStatus};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
@@ -176,8 +176,14 @@ impl Owner {
 
     /// An attempt was answered.
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
-        let Answer { run, seq, attempt, ended } = answer;
-        self.with(run, now, |run, scene| run.answer(seq, attempt, ended, scene));
+        let Answer { run, seq, attempt, ended, said } = answer;
+        self.with(run, now, |run, scene| {
+            let over = !matches!(ended, Attempt::Failed { .. }) && run.machine.awaits(seq, attempt);
+            if said && over {
+                scene.batch.after.silent.push((run.address.part, run.address.run, seq));
+            }
+            run.answer(seq, attempt, ended, scene);
+        });
     }
 
     /// A message was found in the inbox.

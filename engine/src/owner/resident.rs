@@ -322,6 +322,7 @@ impl Resident {
         if !scene.dispatch || running.retry_at.is_some() || ledger.status() == Status::Stuck {
             return;
         }
+        let options = scene.registry.options(running, ledger.pivoted());
         scene.batch.after.dispatches.push(Dispatch {
             address: Arc::clone(&self.address),
             seq,
@@ -329,7 +330,9 @@ impl Resident {
             direction: running.direction,
             attempt: running.attempt,
             call: running.call.clone(),
-            limit: scene.registry.options(running, ledger.pivoted()).start_to_close,
+            first: running.attempt == 1 && running.since == self.at(scene),
+            limit: options.start_to_close,
+            heartbeat: options.heartbeat,
         });
         self.in_flight.insert(seq);
     }

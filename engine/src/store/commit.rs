@@ -7,7 +7,7 @@ use hansom_core::{Status, Timestamp, UndoStatus};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{status_code, to_time, undo_code};
+use super::{int, status_code, to_time, undo_code};
 use crate::address::Address;
 use crate::owner::{Batch, Cached, NewRow};
 
@@ -111,10 +111,6 @@ impl Keys {
         self.run_no.push(address.run_no);
         self.run.push(address.run);
     }
-}
-
-fn int(number: u32) -> i32 {
-    i32::try_from(number).expect("a history is bounded far below this")
 }
 
 impl From<Batch> for Columns {

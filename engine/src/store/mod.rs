@@ -12,6 +12,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod commit;
+pub(crate) mod heartbeat;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub mod measure;
@@ -94,6 +95,11 @@ pub async fn migrate(pool: &PgPool, partitions: Option<i32>) -> Result<(), Engin
         Some(asked) if asked != stored => Err(EngineError::Partitions { stored, asked }),
         _ => Ok(()),
     }
+}
+
+/// As a column has it.
+pub(crate) fn int(number: u32) -> i32 {
+    i32::try_from(number).expect("a history is bounded far below this")
 }
 
 pub(crate) fn to_time(timestamp: Timestamp) -> DateTime<Utc> {

@@ -4,31 +4,42 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use hansom_core::{ActivityContext, Attempt};
+use hansom_core::{ActivityContext, Attempt, Pulse};
 
+use super::heartbeat::{Heartbeats, Patient};
 use crate::Registry;
 use crate::owner::{Answer, Dispatch};
 
 /// Makes an attempt. Always answers; a panic or a timeout is a failed attempt.
-pub(crate) async fn make(registry: Arc<Registry>, dispatch: Dispatch) -> Answer {
-    let Dispatch { address, seq, of, direction, attempt, call, limit } = dispatch;
-    let cx = ActivityContext {
-        workflow_id: address.workflow_id.to_string(),
-        run: address.run.to_string(),
-        seq: of,
-        direction,
-        attempt,
+pub(crate) async fn make(
+    registry: Arc<Registry>,
+    heartbeats: Heartbeats,
+    dispatch: Dispatch,
+) -> Answer {
+    let Dispatch { address, seq, of, direction, attempt, call, first, limit, heartbeat } = dispatch;
+    let handle = |pulse: Pulse| {
+        let run = address.run.to_string();
+        let cx = ActivityContext::new(&*address.workflow_id, run, of, direction, attempt);
+        let handled = AssertUnwindSafe(async {
+            match registry.handler(&call.activity) {
+                Some(handler) => handler.handle(&call.request, cx.with_pulse(pulse)).await,
+                None => Attempt::failed(format!("no handler for {}", call.activity)),
+            }
+        });
+        handled
+            .catch_unwind()
+            .map(|ended| ended.unwrap_or_else(|_| Attempt::failed("the handler panicked")))
     };
-    let handled = AssertUnwindSafe(async {
-        match registry.handler(&call.activity) {
-            Some(handler) => handler.handle(&call.request, cx).await,
-            None => Attempt::failed(format!("no handler for {}", call.activity)),
+    let (ended, said) = match heartbeat {
+        Some(heartbeat) => {
+            let step = (address.part, address.run, seq);
+            let patient = Patient { step, attempt, first, heartbeat, limit };
+            heartbeats.listen(patient, handle).await
         }
-    });
-    let ended = match tokio::time::timeout(limit, handled.catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Attempt::failed("the handler panicked"),
-        Err(_) => Attempt::failed(format!("no answer within {limit:?}")),
+        None => match tokio::time::timeout(limit, handle(Pulse::default())).await {
+            Ok(ended) => (ended, false),
+            Err(_) => (Attempt::failed(format!("no answer within {limit:?}")), false),
+        },
     };
     if let Attempt::Failed { reason, .. } = &ended {
         tracing::warn!(
@@ -36,5 +47,5 @@ pub(crate) async fn make(registry: Arc<Registry>, dispatch: Dispatch) -> Answer 
             activity = %call.activity, attempt, reason, "attempt_failed"
         );
     }
-    Answer { run: address.run, seq, attempt, ended }
+    Answer { run: address.run, seq, attempt, ended, said }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::told::{Loaded, ToLane};
 use crate::address::{Address, Part};
 use crate::owner::{HORIZON, Owner};
-use crate::store::{alarm, inbox, workflow};
+use crate::store::{alarm, heartbeat, inbox, workflow};
 
 /// The inbox is looked at this often, whatever hints say.
 const POLL: Duration = Duration::from_secs(1);
@@ -30,6 +30,8 @@ const READ: i64 = 250;
 const CONSUMED: Duration = Duration::from_millis(20);
 /// So many alarms are read at once.
 const ALARMS: usize = 20_000;
+/// What closed runs have left is looked for this often.
+const SWEEP: Duration = Duration::from_mins(1);
 
 enum Load {
     Runs(Vec<Arc<Address>>),
@@ -47,6 +49,7 @@ pub(crate) struct Errands {
     loading: bool,
     inbox: Routine,
     alarms: Routine,
+    sweep: Routine,
 }
 
 /// Something done now and then, and never twice at a time.
@@ -93,6 +96,7 @@ impl Errands {
             loading: false,
             inbox: Routine::new(),
             alarms: Routine::new(),
+            sweep: Routine::new(),
         }
     }
 
@@ -136,6 +140,12 @@ impl Errands {
                 let full = alarms.len() == ALARMS;
                 let last = alarms.last().map(|alarm| alarm.due).filter(|_| full);
                 Ok(ToLane::Alarms(alarms, last.unwrap_or(until)))
+            });
+        }
+        if self.sweep.begin(SWEEP.mul_f64(rand::random_range(0.8..1.2))) {
+            self.fetch(owner.parts(), |pool, parts| async move {
+                heartbeat::sweep(&pool, &parts).await?;
+                Ok(ToLane::Swept)
             });
         }
     }
@@ -183,6 +193,10 @@ impl Errands {
     pub(crate) fn polled(&mut self, more: bool) {
         // The same page would come again before its consumption is committed.
         self.inbox.end(if more { CONSUMED } else { POLL });
+    }
+
+    pub(crate) fn swept(&mut self) {
+        self.sweep.end(SWEEP);
     }
 
     pub(crate) fn scanned(&mut self, horizon: Timestamp, now: Timestamp) {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::attempt;
 use super::committer::{Committer, Fate};
 use super::errands::Errands;
+use super::heartbeat::Heartbeats;
 use super::hub::{Hub, News};
 use super::told::ToLane;
 use crate::Registry;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) pool: sqlx::PgPool,
     /// Bounds the attempts under way.
     pub(crate) attempts: Arc<Semaphore>,
+    pub(crate) heartbeats: Heartbeats,
 }
 
 /// A thread that owns partitions.
@@ -159,6 +161,7 @@ impl Lane {
                 self.owner.alarms(alarms);
                 self.errands.scanned(horizon, now);
             }
+            ToLane::Swept => self.errands.swept(),
         }
     }
 
@@ -252,14 +255,16 @@ impl Lane {
         for dispatch in after.dispatches {
             let (registry, back) = (Arc::clone(&self.shared.registry), self.back.clone());
             let attempts = Arc::clone(&self.shared.attempts);
+            let heartbeats = self.shared.heartbeats.clone();
             self.shared.runtime.spawn(async move {
                 // Never closed; and without a permit the attempt would still have to be made.
                 let _permit = attempts.acquire().await;
-                let answer = attempt::make(registry, dispatch).await;
+                let answer = attempt::make(registry, heartbeats, dispatch).await;
                 // The lane may be gone; the next owner makes the attempt again.
                 let _ = back.send(ToLane::Answer(answer));
             });
         }
+        self.shared.heartbeats.over(after.silent);
         for run in after.touched {
             self.shared.hub.tell(run, &News::Touched);
         }

@@ -3,6 +3,7 @@
 mod attempt;
 mod committer;
 mod errands;
+mod heartbeat;
 pub(crate) mod hub;
 mod lane;
 mod listen;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::store::{beside, partition, worker};
 use crate::{Client, EngineError, Registry, Settings};
+use heartbeat::Heartbeats;
 use hub::Hub;
 use lane::{Lane, Shared};
 use membership::{Membership, Notices};
@@ -70,6 +72,8 @@ impl Worker {
             attempts: Arc::new(Semaphore::new(ATTEMPTS)),
             runtime: Handle::current(),
             pool: own.clone(),
+            // What attempts say is written by one, and read by some.
+            heartbeats: Heartbeats::start(beside(&pool, 3)),
         };
         let threads = inboxes.into_iter().enumerate().map(|(index, inbox)| {
             let (shared, back) = (shared.clone(), hub.lanes()[index].clone());

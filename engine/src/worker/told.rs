@@ -32,6 +32,8 @@ pub(crate) enum ToLane {
     Inbox(Vec<Message>, bool),
     /// The alarms due before a time.
     Alarms(Vec<AlarmRow>, Timestamp),
+    /// What closed runs had left is gone.
+    Swept,
 }
 
 /// Histories that were asked for.

@@ -188,9 +188,14 @@ pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn spawn(database: &TestDatabase) -> Self {
+        Self::of(database, "crew::a_worker_process")
+    }
+
+    /// Another that is no test, by its path.
+    pub(crate) fn of(database: &TestDatabase, path: &str) -> Self {
         let program = std::env::current_exe().unwrap();
         let child = Command::new(program)
-            .args(["--exact", "crew::a_worker_process", "--ignored"])
+            .args(["--exact", path, "--ignored"])
             .env(DATABASE, database.url())
             // It ends with this process, however that ends.
             .stdin(Stdio::piped())
@@ -219,15 +224,20 @@ impl Drop for Process {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-#[ignore = "no test: the worker process of tests that kill one"]
-async fn a_worker_process() {
-    let Ok(url) = std::env::var(DATABASE) else { return };
+/// The database that a parent names; ends this process when the parent ends.
+pub(crate) fn parent() -> Option<String> {
+    let url = std::env::var(DATABASE).ok()?;
     std::thread::spawn(|| {
-        // Ends when the parent does.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
     });
+    Some(url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "no test: the worker process of tests that kill one"]
+async fn a_worker_process() {
+    let Some(url) = parent() else { return };
     let books = Books(sql(&url).await);
     let settings = Settings { lease: LEASE, ..Settings::default() };
     let worker = Worker::start(sql(&url).await, books.registry(), settings).await;

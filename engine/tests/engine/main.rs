@@ -3,6 +3,7 @@
 
 mod crew;
 mod fencing;
+mod heartbeats;
 mod kit;
 mod queries;
 mod restart;

@@ -152,7 +152,11 @@ fn persistent() -> ActivityOptions {
         maximum_interval: Duration::from_secs(10),
         ..RetryPolicy::default()
     };
-    ActivityOptions { retry: retry.unlimited(), start_to_close: Duration::from_secs(5) }
+    ActivityOptions {
+        retry: retry.unlimited(),
+        start_to_close: Duration::from_secs(5),
+        ..ActivityOptions::default()
+    }
 }
 
 /// Write the call down. Undone by [`CancelCall`].
@@ -176,7 +180,11 @@ impl Activity for RegisterCall {
             maximum_attempts: 5,
             ..RetryPolicy::default()
         };
-        ActivityOptions { retry, start_to_close: Duration::from_secs(2) }
+        ActivityOptions {
+            retry,
+            start_to_close: Duration::from_secs(2),
+            ..ActivityOptions::default()
+        }
     }
 }
 
@@ -202,7 +210,11 @@ impl Activity for ChargeFare {
             maximum_attempts: 2,
             ..RetryPolicy::default()
         };
-        ActivityOptions { retry, start_to_close: Duration::from_millis(610) }
+        ActivityOptions {
+            retry,
+            start_to_close: Duration::from_millis(610),
+            ..ActivityOptions::default()
+        }
     }
 }
 

@@ -185,7 +185,7 @@ impl Worker {
         if !again {
             self.attempts.swap_remove(index);
         }
-        self.owner.answer(Answer { run, seq, attempt, ended: answer }, now);
+        self.owner.answer(Answer { run, seq, attempt, ended: answer, said: false }, now);
     }
 
     /// Reads for whatever is wanted; what was read arrives later.

@@ -52,12 +52,13 @@ impl Registry {
     pub(crate) fn options(&self, running: &Running, pivoted: bool) -> ActivityOptions {
         let declared =
             self.handlers.get(&running.call.activity).map(|handler| match running.direction {
-                Direction::Do => handler.options,
+                // A probe is an activity of its own, and a step like any other.
+                Direction::Do | Direction::Verify => handler.options,
                 Direction::Undo => handler.options_as_undo,
             });
         let mut options = running.options.or(declared).unwrap_or_default();
         if pivoted && running.direction == Direction::Do {
-            options.retry = options.retry.unlimited();
+            options = options.unlimited();
         }
         options
     }

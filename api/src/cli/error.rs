@@ -30,6 +30,8 @@ pub enum Exit {
     Stuck = 21,
     /// The workflow was cancelled, and is undone.
     Cancelled = 22,
+    /// The workflow was terminated: what it owed stays owed.
+    Terminated = 23,
 }
 
 impl From<Exit> for ExitCode {

@@ -21,13 +21,15 @@ const PARAMETERS: [&str; 8] =
     ["type", "status", "undo", "label.", "started_after", "started_before", "cursor", "limit"];
 
 /// Every status, as it is written.
-pub(crate) const STATUSES: [(&str, Status); 6] = [
+pub(crate) const STATUSES: [(&str, Status); 8] = [
     ("running", Status::Running),
     ("compensating", Status::Compensating),
     ("stuck", Status::Stuck),
     ("completed", Status::Completed),
     ("failed", Status::Failed),
     ("cancelled", Status::Cancelled),
+    ("terminated", Status::Terminated),
+    ("continued", Status::Continued),
 ];
 
 const UNDOS: [(&str, UndoStatus); 4] = [
@@ -116,7 +118,9 @@ mod tests {
             | Status::Stuck
             | Status::Completed
             | Status::Failed
-            | Status::Cancelled => STATUSES.iter().any(|(_, known)| *known == status),
+            | Status::Cancelled
+            | Status::Terminated
+            | Status::Continued => STATUSES.iter().any(|(_, known)| *known == status),
         };
         assert!(known(Status::Running) && known(Status::Cancelled));
     }

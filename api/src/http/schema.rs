@@ -26,6 +26,10 @@ pub enum Status {
     Failed,
     /// Closed: cancelled, and what it did is undone.
     Cancelled,
+    /// Closed by an operator where it was: what it owed stays owed.
+    Terminated,
+    /// Closed: it goes on in the next run of its id.
+    Continued,
 }
 
 /// Where a workflow's undos are.

@@ -1,10 +1,13 @@
 //! What a workflow author writes: plain types and four traits, no macros.
 
 use std::error::Error;
+use std::marker::PhantomData;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ActivityOptions, Ctx, Payload};
+use crate::context::carried;
+use crate::step::Carried;
+use crate::{ActivityOptions, Ctx, Fingerprint, SignalType, UpdateType};
 
 /// A durable function. `Ok` commits the saga; `Err` unwinds it.
 pub trait Workflow: 'static {
@@ -17,6 +20,18 @@ pub trait Workflow: 'static {
     const ACTIVITIES: &'static [&'static str];
     /// Everything the body listens to; other signals are refused.
     const SIGNALS: &'static [SignalType] = &[];
+    /// Everything the body answers; other updates are refused.
+    const UPDATES: &'static [UpdateType] = &[];
+    /// A fingerprint of the body's source, kept with every run that is started with it:
+    /// what a run that no longer fits was made for. Default none.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// const CODE: Option<Fingerprint> = Some(Fingerprint::of(&[b"the text of mod.rs"]));
+    /// // in a crate: Fingerprint::of(&[include_bytes!("mod.rs"), include_bytes!("fare.rs")])
+    /// assert_ne!(CODE, Some(Fingerprint::of(&[b"another text"])));
+    /// ```
+    const CODE: Option<Fingerprint> = None;
     /// What the caller starts it with.
     type Input: Serialize + DeserializeOwned;
     /// What the caller gets back.
@@ -47,6 +62,55 @@ pub trait Activity: Serialize + DeserializeOwned + Send + 'static {
     fn options_as_undo() -> ActivityOptions {
         ActivityOptions::undo()
     }
+
+    /// How to find out whether it happened, when attempts have run out
+    /// ([`crate::OnUnknown::Verify`]). Default: nobody can say.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// #[derive(serde::Serialize, serde::Deserialize)] struct Charge { trip: u64 }
+    /// #[derive(serde::Serialize, serde::Deserialize)] struct WasCharged { trip: u64 }
+    /// impl Activity for WasCharged {
+    ///     const NAME: &'static str = "was_charged";
+    ///     type Output = Verdict<()>; // of Charge's output
+    ///     type Error = Never;
+    /// }
+    /// impl Activity for Charge {
+    ///     const NAME: &'static str = "charge";
+    ///     type Output = ();
+    ///     type Error = Never;
+    ///     fn probe(&self) -> Option<Probe<Self>> {
+    ///         Some(Probe::ask(&WasCharged { trip: self.trip }))
+    ///     }
+    /// }
+    /// ```
+    fn probe(&self) -> Option<Probe<Self>> {
+        None
+    }
+}
+
+/// How to find out whether an `A` happened: an activity that looks.
+///
+/// It is asked with the idempotency key of the action. Before it answers
+/// [`Verdict::NotDone`] it has to make sure that the action will not happen later: a
+/// request may still be on its way.
+pub struct Probe<A>(pub(crate) (&'static str, Carried), PhantomData<fn() -> A>);
+
+impl<A: Activity> Probe<A> {
+    /// Asks `probe`.
+    pub fn ask<P: Activity<Output = Verdict<A::Output>, Error = Never>>(probe: &P) -> Self {
+        Self((P::NAME, carried(P::NAME, probe)), PhantomData)
+    }
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict<T> {
+    /// It happened, with this answer.
+    Done(T),
+    /// It did not, and will not.
+    NotDone,
 }
 
 /// An activity whose effect needs no compensation: a read, a notification.
@@ -110,37 +174,6 @@ impl std::fmt::Display for Never {
 
 impl Error for Never {}
 
-/// A message from outside into a running workflow.
-pub trait Signal: Serialize + DeserializeOwned + 'static {
-    /// Stable name, as stored in the database and used in URLs.
-    const NAME: &'static str;
-}
-
-/// A kind of signal with its type erased.
-#[derive(Clone, Copy)]
-pub struct SignalType {
-    /// [`Signal::NAME`].
-    pub name: &'static str,
-    check: fn(&Payload) -> Result<(), serde_json::Error>,
-}
-
-impl SignalType {
-    /// Erases the type of `S`.
-    pub const fn of<S: Signal>() -> Self {
-        Self { name: S::NAME, check: |payload| payload.decode::<S>().map(drop) }
-    }
-
-    /// Whether `payload` has the shape of this signal. What has not must not
-    /// reach a body, which could not go on from there.
-    ///
-    /// # Errors
-    ///
-    /// Says where it has not.
-    pub fn check(&self, payload: &Payload) -> Result<(), serde_json::Error> {
-        (self.check)(payload)
-    }
-}
-
 /// How an activity ends badly, as its workflow sees it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +184,14 @@ pub enum ActivityError<E> {
     /// Retries ran out. Nobody knows whether it happened, so its undo still runs.
     #[error("outcome unknown after {attempts} attempts: {reason}")]
     Unknown {
+        /// How many attempts were made.
+        attempts: u32,
+        /// The last technical failure.
+        reason: String,
+    },
+    /// Retries ran out, and the probe found that it did not happen: there is nothing to undo.
+    #[error("not done after {attempts} attempts: {reason}")]
+    NotDone {
         /// How many attempts were made.
         attempts: u32,
         /// The last technical failure.

@@ -79,6 +79,8 @@ pub enum Direction {
     Do,
     /// Its compensation.
     Undo,
+    /// A probe, that finds out whether the action happened.
+    Verify,
 }
 
 /// What a handler may know about its attempt, and how it tells that it is alive.
@@ -168,7 +170,8 @@ impl ActivityContext {
     /// `{run}/{seq}/do` or `{run}/{seq}/undo`.
     pub fn idempotency_key(&self) -> String {
         let direction = match self.direction {
-            Direction::Do => "do",
+            // A probe asks about the action.
+            Direction::Do | Direction::Verify => "do",
             Direction::Undo => "undo",
         };
         format!("{}/{}/{direction}", self.run, self.seq.0)

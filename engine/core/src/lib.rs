@@ -45,10 +45,12 @@
 mod context;
 mod contract;
 mod debt;
+mod fingerprint;
 mod handler;
 mod history;
 mod ledger;
 mod machine;
+mod message;
 mod options;
 mod pulse;
 mod status;
@@ -56,14 +58,22 @@ mod step;
 pub mod testing;
 mod workflows;
 
-pub use context::{Committed, Ctx, Either, Elapsed, Signals};
-pub use contract::{Activity, ActivityError, Harmless, Never, Signal, SignalType, Workflow};
+pub use context::{
+    ChildError, ChildWorkflow, Committed, Ctx, Either, Elapsed, Signals, StillOpen, UpdateRequest,
+    Updates,
+};
+pub use contract::{Activity, ActivityError, Harmless, Never, Probe, Verdict, Workflow};
 pub use debt::{Because, PlannedUndo};
+pub use fingerprint::Fingerprint;
 pub use handler::{ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers};
-pub use history::{Call, Cause, Command, Event, Payload, Seq, StuckReason, Timestamp};
-pub use ledger::{Ledger, News, Rang, Running};
+pub use history::{
+    Call, Cause, ChildOutcome, Command, Continued, Event, Origin, Owed, Parent, ParentClose,
+    Payload, Seq, StartChild, StuckReason, Timestamp, UpdateAnswer,
+};
+pub use ledger::{Child, Ledger, News, Order, Rang, Running};
 pub use machine::{Machine, WorkflowType};
-pub use options::{ActivityOptions, RetryPolicy};
+pub use message::{Signal, SignalType, Update, UpdateType};
+pub use options::{ActivityOptions, OnUnknown, RetryPolicy};
 pub use pulse::Pulse;
 pub use status::{Outcome, Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};

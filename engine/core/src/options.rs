@@ -97,10 +97,44 @@ pub struct ActivityOptions {
     /// Limit of one attempt; past it the attempt failed technically. Default 10 s.
     #[serde(with = "millis")]
     pub start_to_close: Duration,
+    /// Limit of all attempts together, from when the step was asked for: no attempt lasts
+    /// longer, and none begins after. Default none.
+    #[serde(default, with = "option_millis", skip_serializing_if = "Option::is_none")]
+    pub schedule_to_close: Option<Duration>,
     /// An attempt that has not been heard of for this long failed technically. Default none:
-    /// only the limit above holds.
+    /// only the two limits above hold.
     #[serde(default, with = "option_millis", skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Duration>,
+    /// What follows when attempts run out. Default [`OnUnknown::Verify`].
+    #[serde(default, skip_serializing_if = "OnUnknown::is_default")]
+    pub on_unknown: OnUnknown,
+}
+
+/// What follows when the attempts of an action run out, and nobody knows whether it happened.
+///
+/// Of undos and of what follows the pivot nothing but another try can follow: there it does
+/// not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// It is tried again, with the same key and without end.
+    Retry,
+    /// The probe that its contract declares ([`crate::Activity::probe`]) says what happened.
+    /// Where there is none, or it cannot tell, as [`OnUnknown::Undo`].
+    #[default]
+    Verify,
+    /// The body hears that it is unknown, and its undo is owed.
+    Undo,
+    /// The workflow is stuck until an operator tries again or cancels it; a declared
+    /// probe is asked first.
+    Park,
+}
+
+impl OnUnknown {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for ActivityOptions {
@@ -108,7 +142,9 @@ impl Default for ActivityOptions {
         Self {
             retry: RetryPolicy::default(),
             start_to_close: Duration::from_secs(10),
+            schedule_to_close: None,
             heartbeat: None,
+            on_unknown: OnUnknown::Verify,
         }
     }
 }
@@ -117,6 +153,34 @@ impl ActivityOptions {
     /// The default of an undo.
     pub fn undo() -> Self {
         Self { retry: RetryPolicy::undo(), ..Self::default() }
+    }
+
+    /// The same options, but it is tried until it succeeds.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { retry: self.retry.unlimited(), schedule_to_close: None, ..self }
+    }
+
+    /// How long an attempt may last that begins `elapsed` after the step was asked for.
+    pub fn attempt_limit(&self, elapsed: Duration) -> Duration {
+        match self.schedule_to_close {
+            Some(limit) => self.start_to_close.min(limit.saturating_sub(elapsed)),
+            None => self.start_to_close,
+        }
+    }
+
+    /// How long to wait after the failed attempt number `attempt`, as [`RetryPolicy::next`];
+    /// `None` also where the next attempt would begin after `schedule_to_close`.
+    pub fn next(
+        &self,
+        attempt: u32,
+        elapsed: Duration,
+        retry_after: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
+        let wait = self.retry.next(attempt, elapsed, retry_after, jitter)?;
+        let begins = elapsed.saturating_add(wait);
+        self.schedule_to_close.is_none_or(|limit| begins < limit).then_some(wait)
     }
 }
 
@@ -190,6 +254,17 @@ mod tests {
         let policy = RetryPolicy { total_budget: Some(5 * SECOND), ..RetryPolicy::default() };
         assert_eq!(policy.next(2, 3 * SECOND, None, 1.0), Some(2 * SECOND));
         assert_eq!(policy.next(2, 4 * SECOND, None, 1.0), None);
+    }
+
+    #[test]
+    fn no_attempt_begins_or_lasts_past_the_limit_of_all_of_them() {
+        let limit = Some(5 * SECOND);
+        let options = ActivityOptions { schedule_to_close: limit, ..ActivityOptions::default() };
+        assert_eq!(options.next(2, 2 * SECOND, None, 1.0), Some(2 * SECOND));
+        assert_eq!(options.next(2, 3 * SECOND, None, 1.0), None, "it would begin at the limit");
+        assert_eq!(options.attempt_limit(SECOND), 4 * SECOND);
+        assert_eq!(options.attempt_limit(9 * SECOND), Duration::ZERO);
+        assert_eq!(options.unlimited().attempt_limit(9 * SECOND), options.start_to_close);
     }
 
     #[test]

@@ -21,12 +21,16 @@ pub enum Status {
     Failed,
     /// Closed: cancelled, and what it did is undone.
     Cancelled,
+    /// Closed by an operator where it was: what it owed stays owed.
+    Terminated,
+    /// Closed: it goes on in the next run of its id.
+    Continued,
 }
 
 impl Status {
     /// Whether nothing more will happen.
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+        !matches!(self, Self::Running | Self::Compensating | Self::Stuck)
     }
 }
 
@@ -47,7 +51,7 @@ pub enum UndoStatus {
 /// How a workflow ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// [`Status::Completed`], [`Status::Failed`] or [`Status::Cancelled`].
+    /// A closed one.
     pub status: Status,
     /// What it returned, when it completed.
     pub output: Option<Payload>,

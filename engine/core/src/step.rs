@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::context::Answer;
+use crate::context::{Answer, carried};
 use crate::{
     Activity, ActivityError, ActivityOptions, Call, Command, Committed, Ctx, Harmless, Never,
-    Payload, RetryPolicy, Seq,
+    OnUnknown, Payload, RetryPolicy, Seq, StuckReason,
 };
+
+/// A payload, or why the body stops where it is handed out.
+pub(crate) type Carried = Result<Payload, (StuckReason, String)>;
 
 impl Ctx {
     /// Asks for a side effect. Nothing happens until the step is awaited.
@@ -39,8 +42,9 @@ impl<A: Activity> StepWithoutUndo<A> {
     fn new(ctx: Ctx, request: &A) -> Self {
         Self(Step {
             ctx,
-            request: Payload::of(request),
+            request: carried(A::NAME, request),
             undo: None,
+            probe: request.probe().map(|probe| probe.0),
             options: None,
             seq: None,
             answer: PhantomData,
@@ -54,7 +58,7 @@ impl<A: Activity> StepWithoutUndo<A> {
     /// business id or an idempotency key, never by the action's output.
     #[expect(clippy::needless_pass_by_value, reason = "`undo(Refund { .. })` reads best")]
     pub fn undo<U: Activity<Error = Never>>(mut self, request: U) -> Step<A> {
-        self.0.undo = Some((U::NAME, Payload::of(&request)));
+        self.0.undo = Some((U::NAME, carried(U::NAME, &request)));
         self.0
     }
 
@@ -67,6 +71,18 @@ impl<A: Activity> StepWithoutUndo<A> {
     /// Overrides the activity type's limit of one attempt for this step.
     pub fn start_to_close(mut self, limit: Duration) -> Self {
         self.0 = self.0.start_to_close(limit);
+        self
+    }
+
+    /// Overrides the activity type's limit of all attempts together for this step.
+    pub fn schedule_to_close(mut self, limit: Duration) -> Self {
+        self.0 = self.0.schedule_to_close(limit);
+        self
+    }
+
+    /// Overrides what follows when nobody knows whether this step happened.
+    pub fn on_unknown(mut self, then: OnUnknown) -> Self {
+        self.0 = self.0.on_unknown(then);
         self
     }
 
@@ -90,8 +106,9 @@ impl<A: Harmless> IntoFuture for StepWithoutUndo<A> {
 #[must_use = "a step does nothing unless awaited"]
 pub struct Step<A: Activity> {
     ctx: Ctx,
-    request: Result<Payload, serde_json::Error>,
-    undo: Option<(&'static str, Result<Payload, serde_json::Error>)>,
+    request: Carried,
+    undo: Option<(&'static str, Carried)>,
+    probe: Option<(&'static str, Carried)>,
     options: Option<ActivityOptions>,
     seq: Option<Seq>,
     answer: PhantomData<fn() -> A>,
@@ -110,17 +127,27 @@ impl<A: Activity> Step<A> {
         self
     }
 
-    fn command(&mut self) -> Result<Command, String> {
-        let text = |name: &str, error: &serde_json::Error| format!("request of {name}: {error}");
-        let request = self.request.as_ref().map_err(|error| text(A::NAME, error))?.clone();
-        let undo = match self.undo.take() {
-            None => None,
-            Some((name, request)) => {
-                let request = request.map_err(|error| text(name, &error))?;
-                Some(Call { activity: name.to_owned(), request })
-            }
+    /// Overrides the activity type's limit of all attempts together for this step.
+    pub fn schedule_to_close(mut self, limit: Duration) -> Self {
+        self.options.get_or_insert_with(A::options).schedule_to_close = Some(limit);
+        self
+    }
+
+    /// Overrides what follows when nobody knows whether this step happened.
+    pub fn on_unknown(mut self, then: OnUnknown) -> Self {
+        self.options.get_or_insert_with(A::options).on_unknown = then;
+        self
+    }
+
+    fn command(&mut self) -> Result<Command, (StuckReason, String)> {
+        let call = |(activity, request): (&'static str, Carried)| {
+            request.map(|request| Call { activity: activity.to_owned(), request })
         };
-        Ok(Command::Run { activity: A::NAME.to_owned(), request, undo, options: self.options })
+        let undo = self.undo.take().map(call).transpose()?;
+        let probe = self.probe.take().map(call).transpose()?;
+        let request = self.request.clone()?;
+        let activity = A::NAME.to_owned();
+        Ok(Command::Run { activity, request, undo, probe, options: self.options })
     }
 }
 
@@ -134,8 +161,8 @@ impl<A: Activity> Future for Step<A> {
             Some(seq) => seq,
             None => match self.command() {
                 Ok(command) => self.ctx.issue(command),
-                Err(detail) => {
-                    self.ctx.0.borrow_mut().fault = Some((crate::StuckReason::Payload, detail));
+                Err(fault) => {
+                    self.ctx.0.borrow_mut().fault = Some(fault);
                     return Poll::Pending;
                 }
             },
@@ -149,7 +176,10 @@ impl<A: Activity> Future for Step<A> {
             Answer::Unknown { attempts, reason } => {
                 Some(Err(ActivityError::Unknown { attempts, reason }))
             }
-            Answer::Fired => unreachable!("only timers fire"),
+            Answer::NotDone { attempts, reason } => {
+                Some(Err(ActivityError::NotDone { attempts, reason }))
+            }
+            Answer::Fired | Answer::Child(_) => unreachable!("it is neither timer nor child"),
         })
     }
 }

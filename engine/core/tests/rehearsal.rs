@@ -182,7 +182,7 @@ fn a_panic_in_the_body_leaves_the_run_stuck_and_its_debts_payable() {
 }
 
 fn changed(history: &[(Timestamp, Vec<Event>)]) -> Machine {
-    Machine::replay(Some(WorkflowType::of::<Swapped>()), history.iter().cloned())
+    Machine::replay(Some(WorkflowType::of::<Swapped>()), 7, history.iter().cloned())
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn payload() -> hansom_core::Payload {
 #[test]
 fn a_workflow_whose_code_is_gone_can_still_be_unwound() {
     let script = Script::<Line>::start(&()).complete::<A>(&1).refuse::<B>(No);
-    let machine = Machine::replay(None, script.history().iter().cloned());
+    let machine = Machine::replay(None, 7, script.history().iter().cloned());
     assert_eq!(machine.fault(), None, "once it unwinds, the body is not needed");
     assert_eq!(machine.ledger().undo_plan()[0].activity, "undo_a");
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use hansom_core::{
-    ActivityOptions, Call, Cause, Command, Event, Payload, RetryPolicy, Seq, StuckReason, Timestamp,
+    ActivityOptions, Because, Call, Cause, ChildOutcome, Command, Continued, Event, OnUnknown,
+    Origin, Owed, Parent, ParentClose, Payload, RetryPolicy, Seq, StartChild, StuckReason,
+    Timestamp, UpdateAnswer,
 };
 
 fn payload() -> Payload {
@@ -12,22 +14,29 @@ fn payload() -> Payload {
 }
 
 fn every_event() -> Vec<(Event, &'static str)> {
-    let call = Call { activity: "u".to_owned(), request: payload() };
+    let call = || Call { activity: "u".to_owned(), request: payload() };
     let retry =
         RetryPolicy { total_budget: Some(Duration::from_secs(9)), ..RetryPolicy::default() };
     let start_to_close = Duration::from_millis(610);
-    let options = Some(ActivityOptions { retry, start_to_close, ..ActivityOptions::default() });
+    let options = ActivityOptions { retry, start_to_close, ..ActivityOptions::default() };
+    let every_option = ActivityOptions {
+        schedule_to_close: Some(Duration::from_secs(60)),
+        heartbeat: Some(Duration::from_secs(2)),
+        on_unknown: OnUnknown::Park,
+        ..options
+    };
     let asked = Event::Asked;
     let text = || "x".to_owned();
     let run = |undo, options| {
-        asked(Command::Run { activity: "a".to_owned(), request: payload(), undo, options })
+        let (activity, probe) = ("a".to_owned(), None);
+        asked(Command::Run { activity, request: payload(), undo, probe, options })
     };
     let seq = Seq(3);
     vec![
-        (Event::Started { input: payload() }, r#"{"started":{"input":7}}"#),
+        (Event::started(payload()), r#"{"started":{"input":7}}"#),
         (run(None, None), r#"{"run":{"activity":"a","request":7}}"#),
         (
-            run(Some(call), options),
+            run(Some(call()), Some(options)),
             r#"{"run":{"activity":"a","request":7,"undo":{"activity":"u","request":7},"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10,"total_budget":9000},"start_to_close":610}}}"#,
         ),
         (asked(Command::StartTimer { at: Timestamp(5) }), r#"{"start_timer":{"at":5}}"#),
@@ -38,7 +47,7 @@ fn every_event() -> Vec<(Event, &'static str)> {
             r#"{"unwind":{"cause":{"failed":{"error":7}}}}"#,
         ),
         (asked(Command::Unwind { cause: Cause::Cancelled }), r#"{"unwind":{"cause":"cancelled"}}"#),
-        (asked(Command::Undo { of: seq }), r#"{"undo":{"of":3}}"#),
+        (asked(Command::Undo { of: seq, inherited: None }), r#"{"undo":{"of":3}}"#),
         (asked(Command::Complete { output: payload() }), r#"{"complete":{"output":7}}"#),
         (asked(Command::Close {}), r#"{"close":{}}"#),
         (Event::Done { seq, output: payload() }, r#"{"done":{"seq":3,"output":7}}"#),
@@ -59,15 +68,128 @@ fn every_event() -> Vec<(Event, &'static str)> {
         ),
         (Event::CancelRequested { reason: None }, r#"{"cancel_requested":{}}"#),
         (
-            Event::Stuck { reason: StuckReason::UndoExhausted, detail: text() },
+            Event::Stuck { reason: StuckReason::UndoExhausted, detail: text(), seq: None },
             r#"{"stuck":{"reason":"undo_exhausted","detail":"x"}}"#,
+        ),
+        (
+            asked(Command::Run {
+                activity: text(),
+                request: payload(),
+                undo: None,
+                probe: Some(call()),
+                options: Some(every_option),
+            }),
+            r#"{"run":{"activity":"x","request":7,"probe":{"activity":"u","request":7},"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10,"total_budget":9000},"start_to_close":610,"schedule_to_close":60000,"heartbeat":2000,"on_unknown":"park"}}}"#,
+        ),
+    ]
+}
+
+fn what_runs_say_to_one_another() -> Vec<(Event, &'static str)> {
+    let asked = Event::Asked;
+    let (seq, text) = (Seq(3), || "x".to_owned());
+    let undo = || Call { activity: "u".to_owned(), request: payload() };
+    let origin = || Some(Origin { workflow_id: text(), run: text() });
+    let owed = || vec![Owed { of: seq, origin: origin(), undo: undo(), because: Because::Done }];
+    let start = |on_parent_close| {
+        let (workflow_type, workflow_id) = (text(), text());
+        let start = StartChild { workflow_type, workflow_id, input: payload(), on_parent_close };
+        asked(Command::StartChild(Box::new(start)))
+    };
+    let closed = |outcome| Event::ChildClosed { seq, outcome };
+    vec![
+        (
+            Event::Started {
+                input: payload(),
+                code: Some(text()),
+                deadline: Some(Timestamp(5)),
+                parent: Some(Box::new(Parent { workflow_id: text(), run: text(), run_no: 1, seq })),
+                continued: Some(Box::new(Continued { run: text(), owed: owed() })),
+            },
+            r#"{"started":{"input":7,"code":"x","deadline":5,"parent":{"workflow_id":"x","run":"x","run_no":1,"seq":3},"continued":{"run":"x","owed":[{"of":3,"origin":{"workflow_id":"x","run":"x"},"undo":{"activity":"u","request":7},"because":"done"}]}}}"#,
+        ),
+        (start(ParentClose::Cancel), r#"{"start_child":{"type":"x","workflow_id":"x","input":7}}"#),
+        (
+            start(ParentClose::Abandon),
+            r#"{"start_child":{"type":"x","workflow_id":"x","input":7,"on_parent_close":"abandon"}}"#,
+        ),
+        (asked(Command::CancelChild { child: seq }), r#"{"cancel_child":{"child":3}}"#),
+        (
+            asked(Command::Undo { of: seq, inherited: Some(1) }),
+            r#"{"undo":{"of":3,"inherited":1}}"#,
+        ),
+        (
+            asked(Command::ContinueAsNew { input: payload(), carry: true }),
+            r#"{"continue_as_new":{"input":7,"carry":true}}"#,
+        ),
+        (
+            closed(ChildOutcome::Completed { output: payload(), owed: Vec::new() }),
+            r#"{"child_closed":{"seq":3,"outcome":{"completed":{"output":7}}}}"#,
+        ),
+        (
+            closed(ChildOutcome::Failed { error: payload() }),
+            r#"{"child_closed":{"seq":3,"outcome":{"failed":{"error":7}}}}"#,
+        ),
+        (
+            closed(ChildOutcome::Cancelled {}),
+            r#"{"child_closed":{"seq":3,"outcome":{"cancelled":{}}}}"#,
+        ),
+        (
+            closed(ChildOutcome::Terminated {}),
+            r#"{"child_closed":{"seq":3,"outcome":{"terminated":{}}}}"#,
+        ),
+        (closed(ChildOutcome::Taken {}), r#"{"child_closed":{"seq":3,"outcome":{"taken":{}}}}"#),
+    ]
+}
+
+fn what_people_and_probes_say() -> Vec<(Event, &'static str)> {
+    let asked = Event::Asked;
+    let (seq, text) = (Seq(3), || "x".to_owned());
+    let answer = |answer| asked(Command::Answer { update: text(), answer });
+    vec![
+        (
+            Event::Verifying { seq, attempts: 2, reason: text() },
+            r#"{"verifying":{"seq":3,"attempts":2,"reason":"x"}}"#,
+        ),
+        (
+            Event::NotDone { seq, attempts: 2, reason: text() },
+            r#"{"not_done":{"seq":3,"attempts":2,"reason":"x"}}"#,
+        ),
+        (
+            Event::UpdateRequested { name: text(), id: text(), payload: payload() },
+            r#"{"update_requested":{"name":"x","id":"x","payload":7}}"#,
+        ),
+        (
+            answer(UpdateAnswer::Done { output: payload() }),
+            r#"{"answer":{"update":"x","answer":{"done":{"output":7}}}}"#,
+        ),
+        (
+            answer(UpdateAnswer::Refused { error: payload() }),
+            r#"{"answer":{"update":"x","answer":{"refused":{"error":7}}}}"#,
+        ),
+        (asked(Command::Publish { state: payload() }), r#"{"publish":{"state":7}}"#),
+        (
+            asked(Command::Label { key: text(), value: text() }),
+            r#"{"label":{"key":"x","value":"x"}}"#,
+        ),
+        (asked(Command::Patched { id: text() }), r#"{"patched":{"id":"x"}}"#),
+        (Event::DeadlinePassed {}, r#"{"deadline_passed":{}}"#),
+        (
+            asked(Command::Unwind { cause: Cause::DeadlinePassed }),
+            r#"{"unwind":{"cause":"deadline_passed"}}"#,
+        ),
+        (Event::Terminated { reason: text() }, r#"{"terminated":{"reason":"x"}}"#),
+        (Event::Retried { reason: None }, r#"{"retried":{}}"#),
+        (
+            Event::Stuck { reason: StuckReason::Poison, detail: text(), seq: Some(seq) },
+            r#"{"stuck":{"reason":"poison","detail":"x","seq":3}}"#,
         ),
     ]
 }
 
 #[test]
 fn every_event_is_written_and_read_as_it_always_was() {
-    for (event, json) in every_event() {
+    let all = [every_event(), what_runs_say_to_one_another(), what_people_and_probes_say()];
+    for (event, json) in all.into_iter().flatten() {
         assert_eq!(serde_json::to_string(&event).unwrap(), json);
         assert_eq!(serde_json::from_str::<Event>(json).unwrap(), event);
     }

@@ -195,7 +195,7 @@ impl Client {
     async fn compare(&self, row: &Row, request: &StartRequest) -> Result<(), ClientError> {
         let first = history::page(&self.pool, row.part, row.run, 0, 1).await?;
         let stored = first.iter().flat_map(|(_, _, events)| events).find_map(|event| match event {
-            Event::Started { input } => Some(input),
+            Event::Started { input, .. } => Some(input),
             _ => None,
         });
         let Some(stored) = stored else { return Ok(()) };

@@ -170,6 +170,6 @@ impl HistoryRow {
 
 /// The JSON of a first history row.
 pub(crate) fn started(input: &Payload) -> String {
-    let event = Event::Started { input: input.clone() };
+    let event = Event::started(input.clone());
     serde_json::to_string(&[event]).expect("events are plain data")
 }

@@ -157,7 +157,7 @@ impl Owner {
             return;
         }
         let address = Arc::new(address);
-        let machine = Machine::new(self.registry.workflow(&workflow_type));
+        let machine = Machine::new(self.registry.workflow(&workflow_type), address.run.as_u128());
         let cached =
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
         let mut run = Resident::new(Arc::clone(&address), machine, cached, now);
@@ -170,7 +170,7 @@ impl Owner {
             started_at: now,
             labels,
         });
-        run.tell(Event::Started { input }, &mut self.scene(address.part, now));
+        run.tell(Event::started(input), &mut self.scene(address.part, now));
         self.runs.insert(run, now);
     }
 
@@ -274,7 +274,8 @@ impl Owner {
         }
         let Some(wakes) = self.runs.expects(address.run) else { return };
         let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
-        let machine = Machine::replay(self.registry.workflow(&workflow_type), history);
+        let machine =
+            Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
         let mut run = Resident::new(Arc::clone(&address), machine, cached, last_at);
         let mut scene = self.scene(address.part, now);
         if !run.is_closed() {

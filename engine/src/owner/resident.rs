@@ -81,8 +81,7 @@ impl Resident {
     /// Whether it waits for an attempt: under way, or left to the next owner.
     pub(crate) fn is_busy(&self) -> bool {
         let ledger = self.machine.ledger();
-        let under_way = |running: &Running| running.retry_at.is_none();
-        ledger.status() != Status::Stuck && ledger.running().values().any(under_way)
+        ledger.status() != Status::Stuck && ledger.running().values().any(Running::is_under_way)
     }
 
     /// Something happened: written down with all that follows from it.
@@ -101,7 +100,7 @@ impl Resident {
     fn give_up_on_lost(&mut self, scene: &mut Scene<'_>) {
         let running = self.machine.ledger().running().iter();
         let lost = running.filter(|(seq, running)| {
-            running.direction == Direction::Do && !self.in_flight.contains(seq)
+            running.direction != Direction::Undo && !self.in_flight.contains(seq)
         });
         let lost: Vec<_> = lost.map(|(seq, running)| (*seq, running.attempt)).collect();
         for (seq, attempts) in lost {
@@ -165,10 +164,10 @@ impl Resident {
         let attempts = running.attempt;
         // While unwinding an action is not tried again: its undo voids it.
         let given_up =
-            ledger.status() == Status::Compensating && running.direction == Direction::Do;
-        let policy = scene.registry.options(running, ledger.pivoted()).retry;
+            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
+        let options = scene.registry.options(running, ledger.pivoted());
         let elapsed = scene.now.since(running.since);
-        match policy.next(attempts, elapsed, retry_after, scene.jitter) {
+        match options.next(running.counted(), elapsed, retry_after, scene.jitter) {
             Some(wait) if !given_up => {
                 let retry_at = self.at(scene).max(scene.now).after(wait);
                 Event::AttemptFailed { seq, attempt: attempts, reason, retry_at }
@@ -186,6 +185,7 @@ impl Resident {
         match self.machine.ledger_mut().ring(seq) {
             Rang::Nothing => return false,
             Rang::Timer => self.tell(Event::Fired { seq }, scene),
+            Rang::Deadline => self.tell(Event::DeadlinePassed {}, scene),
             Rang::Retry => self.settle(scene),
         }
         true
@@ -195,10 +195,9 @@ impl Resident {
     /// `charge` says that it was lost, so that they count.
     pub(crate) fn resume(&mut self, charge: bool, scene: &mut Scene<'_>) {
         self.catch_up(scene);
-        let under_way = |running: &Running| running.retry_at.is_none();
         let running = self.machine.ledger().running().iter();
         let open: Vec<_> =
-            running.filter(|(_, running)| under_way(running)).map(|(seq, _)| *seq).collect();
+            running.filter(|(_, running)| running.is_under_way()).map(|(seq, _)| *seq).collect();
         // What it asks for only now was not under way.
         self.go_on(scene);
         for seq in open {
@@ -232,14 +231,15 @@ impl Resident {
         let attempt = running.attempt;
         if charge && running.lost + 1 >= POISON {
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
-            return Some(Event::Stuck { reason: StuckReason::Poison, detail });
+            return Some(Event::Stuck { reason: StuckReason::Poison, detail, seq: Some(seq) });
         }
         // A loss says nothing about the service: only a step that may be tried no more than
         // once is given up for it. It counts all the same when an attempt fails later.
         let policy = scene.registry.options(running, ledger.pivoted()).retry;
         let was_last = charge && policy.maximum_attempts == 1;
         // While unwinding an action is not made again: its undo voids it.
-        let voided = ledger.status() == Status::Compensating && running.direction == Direction::Do;
+        let voided =
+            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
         if was_last || voided {
             let reason = "its worker was lost".to_owned();
             return Some(Event::Unknown { seq, attempts: attempt, reason });
@@ -319,7 +319,7 @@ impl Resident {
     fn dispatch(&mut self, seq: Seq, scene: &mut Scene<'_>) {
         let ledger = self.machine.ledger();
         let Some(running) = ledger.running().get(&seq) else { return };
-        if !scene.dispatch || running.retry_at.is_some() || ledger.status() == Status::Stuck {
+        if !scene.dispatch || !running.is_under_way() || ledger.status() == Status::Stuck {
             return;
         }
         let options = scene.registry.options(running, ledger.pivoted());

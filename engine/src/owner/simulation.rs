@@ -155,7 +155,7 @@ impl World {
     }
 
     fn start_elsewhere(&mut self, address: &Arc<Address>, input: Payload) {
-        if self.database.start(address, Event::Started { input }, self.now) {
+        if self.database.start(address, Event::started(input), self.now) {
             self.acknowledged.insert(address.run);
         }
     }

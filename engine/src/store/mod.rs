@@ -118,6 +118,8 @@ pub(crate) fn status_code(status: Status) -> i16 {
         Status::Completed => 3,
         Status::Failed => 4,
         Status::Cancelled => 5,
+        Status::Terminated => 6,
+        Status::Continued => 7,
     }
 }
 
@@ -128,6 +130,8 @@ fn status_of(code: i16) -> Status {
         3 => Status::Completed,
         4 => Status::Failed,
         5 => Status::Cancelled,
+        6 => Status::Terminated,
+        7 => Status::Continued,
         _ => Status::Running,
     }
 }

@@ -35,7 +35,7 @@ struct FilterArgs {
     /// Of this workflow type
     #[arg(long = "type", value_name = "TYPE")]
     workflow_type: Option<String>,
-    /// running, compensating, stuck, completed, failed, cancelled
+    /// running, compensating, stuck, completed, failed, cancelled, terminated, continued
     #[arg(long)]
     status: Option<String>,
     /// none, owed, done, partial

@@ -188,6 +188,7 @@ impl Outcome {
             "completed" => Exit::Ok,
             "failed" => Exit::Failed,
             "cancelled" => Exit::Cancelled,
+            "terminated" => Exit::Terminated,
             "stuck" => Exit::Stuck,
             _ => Exit::WaitOver,
         }

@@ -102,22 +102,26 @@ impl<W: Workflow> Golden<W> {
     /// When the body does not agree, with the event, what history has there and
     /// what the code asks for.
     pub fn replay(&self) -> Machine {
-        let mut machine = Machine::new(Some(WorkflowType::of::<W>()));
-        let mut number = 0;
-        for (at, events) in &self.history {
-            let mut first = None;
-            for event in events {
-                machine.recall(event.clone(), *at);
-                // An unwinding forgives what the body did in the same commit.
-                first = machine.fault().cloned().map(|fault| first.unwrap_or((number, fault)));
-                number += 1;
+        let (mut number, mut first) = (0, None);
+        // A commit that ends without a fault forgives what the body did in it: it unwound.
+        let mut ends = self.history.iter().scan(0, |end, (_, events)| {
+            *end += events.len();
+            Some(*end)
+        });
+        let mut end = ends.next();
+        let kind = Some(WorkflowType::of::<W>());
+        Machine::replay_with(kind, self.run, self.history.iter().cloned(), |machine| {
+            first = machine.fault().cloned().map(|fault| first.take().unwrap_or((number, fault)));
+            number += 1;
+            if Some(number) != end {
+                return;
             }
-            if let Some((number, (reason, detail))) = first {
+            end = ends.next();
+            if let Some((number, (reason, detail))) = &first {
                 let name = W::NAME;
                 panic!("`{name}` does not agree with event {number}: {}: {detail}", reason.code());
             }
-        }
-        machine
+        })
     }
 
     /// What happened in it: see [`tell`].

@@ -33,7 +33,7 @@ impl Stage {
         let address = Arc::new(Address { part: 0, run: RUN, namespace, workflow_id, run_no: 1 });
         let (mut database, now) = (Database::new(1), Timestamp(1_000_000_000));
         let input = Payload::of(&steps).unwrap();
-        assert!(database.start(&address, Event::Started { input }, now));
+        assert!(database.start(&address, Event::started(input), now));
         Self { registry: Arc::new(saga::registry()), database, address, now, names: 0 }
     }
 

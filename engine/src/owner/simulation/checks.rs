@@ -41,7 +41,7 @@ pub(super) fn check(database: &Database, registry: &Registry, row: &Row) {
         _ => assert!(undos.owed.is_empty(), "{run}: closed with debts\n{history:#?}"),
     }
     let kind = registry.workflow(&row.workflow_type);
-    let replayed = Machine::replay(kind, history.iter().cloned());
+    let replayed = Machine::replay(kind, run.as_u128(), history.iter().cloned());
     assert_eq!(replayed.fault(), None, "{run} replays\n{history:#?}");
     assert_eq!(replayed.ledger().status(), ledger.status(), "{run} replays");
 }
@@ -100,7 +100,7 @@ impl Undos {
                     self.undoable.insert(seq);
                 }
             }
-            Command::Undo { of } => {
+            Command::Undo { of, .. } => {
                 assert!(!before.pivoted(), "no undo past the point of no return");
                 assert_eq!(self.under_way, None, "one undo at a time");
                 let acting = before.running().values().any(|r| r.direction == Direction::Do);

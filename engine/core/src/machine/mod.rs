@@ -7,66 +7,24 @@
 //! Once history says `unwind`, the body is not consulted any more: what is left
 //! to do follows from the ledger.
 
+mod kind;
+mod replay;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::context::Answer;
+use kind::Body;
+pub use kind::WorkflowType;
+
+use crate::context::{Answer, Mail, State};
 use crate::{
-    Cause, Command, Ctx, Event, Ledger, Payload, Seq, SignalType, Status, StuckReason, Timestamp,
-    Workflow,
+    Cause, Command, Ctx, Event, Ledger, Payload, Seq, Status, StillOpen, StuckReason, Timestamp,
 };
 
 /// A history that grows past this leaves its run stuck; it can still be cancelled.
 const EVENTS_MAX: u32 = 50_000;
-
-type Body = Pin<Box<dyn Future<Output = Result<Payload, Payload>>>>;
-
-/// A workflow type with its types erased.
-#[derive(Clone, Copy)]
-pub struct WorkflowType {
-    /// [`Workflow::NAME`].
-    pub name: &'static str,
-    /// [`Workflow::ACTIVITIES`].
-    pub activities: &'static [&'static str],
-    /// [`Workflow::SIGNALS`].
-    pub signals: &'static [SignalType],
-    check_input: fn(&Payload) -> Result<(), serde_json::Error>,
-    start: fn(Ctx, &Payload) -> Result<Body, serde_json::Error>,
-}
-
-impl WorkflowType {
-    /// Erases the types of `W`.
-    pub fn of<W: Workflow>() -> Self {
-        Self {
-            name: W::NAME,
-            activities: W::ACTIVITIES,
-            signals: W::SIGNALS,
-            check_input: |input| input.decode::<W::Input>().map(drop),
-            start: |ctx, input| {
-                let input = input.decode::<W::Input>()?;
-                Ok(Box::pin(async move {
-                    let encode = |encoded: Result<Payload, serde_json::Error>| {
-                        encoded.unwrap_or_else(|error| panic!("result of {}: {error}", W::NAME))
-                    };
-                    match W::run(ctx, input).await {
-                        Ok(output) => Ok(encode(Payload::of(&output))),
-                        Err(error) => Err(encode(Payload::of(&error))),
-                    }
-                }))
-            },
-        }
-    }
-
-    /// Whether `input` has the shape that this type is started with.
-    ///
-    /// # Errors
-    ///
-    /// Says where it has not.
-    pub fn check_input(&self, input: &Payload) -> Result<(), serde_json::Error> {
-        (self.check_input)(input)
-    }
-}
+/// So many steps, timers or children of one run wait at a time.
+const PENDING_MAX: usize = 2_000;
 
 /// One run of a workflow.
 pub struct Machine {
@@ -80,59 +38,13 @@ pub struct Machine {
 
 impl Machine {
     /// A run to which nothing has happened yet. Without its type (a body that
-    /// this binary does not have) it can only be looked at and unwound.
-    pub fn new(kind: Option<WorkflowType>) -> Self {
-        Self { kind, ctx: Ctx::default(), body: None, ledger: Ledger::default(), fault: None }
-    }
-
-    /// Brings a run to where its history ends.
-    ///
-    /// Where the body asks for something else than it once did, the run is
-    /// taken no further than its ledger; [`Machine::take`] then says so.
-    pub fn replay(
-        kind: Option<WorkflowType>,
-        history: impl IntoIterator<Item = (Timestamp, Vec<Event>)>,
-    ) -> Self {
-        let mut machine = Self::new(kind);
-        for (at, events) in history {
-            for event in events {
-                machine.recall(event, at);
-            }
-        }
-        machine.ledger.take_news();
-        machine
-    }
-
-    /// Goes one event of history further, as [`Machine::replay`] does.
-    pub fn recall(&mut self, event: Event, at: Timestamp) {
-        match event {
-            Event::Asked(command) => {
-                self.compare(&command);
-                if matches!(command, Command::Unwind { .. }) {
-                    self.drop_body();
-                    self.fault = None;
-                }
-                self.ledger.apply(&Event::Asked(command), at);
-            }
-            event => self.deliver(event, at),
-        }
-    }
-
-    fn compare(&mut self, recorded: &Command) {
-        let from_data = self.ledger.status() == Status::Compensating;
-        if from_data || self.fault.is_some() {
-            return;
-        }
-        let issued = self.ctx.0.borrow_mut().issued.pop_front();
-        if issued.as_ref() == Some(recorded) {
-            return;
-        }
-        let asked = issued.map_or("nothing".to_owned(), |command| format!("{command:?}"));
-        let detail = format!(
-            "at command {}: history has {recorded:?}, the code asks for {asked}",
-            self.ledger.commands()
-        );
-        self.fail(StuckReason::Nondeterminism, detail);
+    /// this binary does not have) it can only be looked at and unwound. `seed` is what its
+    /// random numbers follow from: the run's UUID.
+    pub fn new(kind: Option<WorkflowType>, seed: u128) -> Self {
+        let ctx = Ctx::default();
+        let [high, low] = [(seed >> 64) as u64, (seed & u128::from(u64::MAX)) as u64];
+        ctx.0.borrow_mut().random = high.rotate_left(32) ^ low;
+        Self { kind, ctx, body: None, ledger: Ledger::default(), fault: None }
     }
 
     /// Tells the run what happened, and lets the body go on as far as it can.
@@ -143,34 +55,45 @@ impl Machine {
     }
 
     fn hear(&mut self, event: Event, at: Timestamp) {
-        let mut state = self.ctx.0.borrow_mut();
-        state.now = at;
+        self.ctx.0.borrow_mut().now = at;
         match event {
-            Event::Done { seq, output } => drop(state.outcomes.insert(seq, Answer::Done(output))),
-            Event::Refused { seq, error } => {
-                state.outcomes.insert(seq, Answer::Refused(error));
-            }
+            Event::Done { seq, output } => self.answer(seq, Answer::Done(output)),
+            Event::Refused { seq, error } => self.answer(seq, Answer::Refused(error)),
             Event::Unknown { seq, attempts, reason } => {
-                state.outcomes.insert(seq, Answer::Unknown { attempts, reason });
+                self.answer(seq, Answer::Unknown { attempts, reason });
             }
-            Event::Fired { seq } => drop(state.outcomes.insert(seq, Answer::Fired)),
-            Event::Signalled { name, payload, .. } => {
-                state.mailboxes.entry(name).or_default().push_back(payload);
+            Event::NotDone { seq, attempts, reason } => {
+                self.answer(seq, Answer::NotDone { attempts, reason });
             }
-            Event::Started { input } => {
-                drop(state);
-                self.start(&input);
+            Event::Fired { seq } => self.answer(seq, Answer::Fired),
+            Event::ChildClosed { seq, outcome } => self.answer(seq, Answer::Child(outcome)),
+            Event::Signalled { name, id, payload } => {
+                let mut state = self.ctx.0.borrow_mut();
+                state.signals.entry(name).or_default().push_back((id, payload));
             }
-            Event::CancelRequested { .. } => {
-                drop(state);
-                self.cancel();
+            Event::UpdateRequested { name, id, payload } => {
+                let mut state = self.ctx.0.borrow_mut();
+                state.updates.entry(name).or_default().push_back((id, payload));
+            }
+            Event::Started { input, .. } => self.start(&input),
+            Event::CancelRequested { .. } => self.cancel(Cause::Cancelled),
+            Event::DeadlinePassed {} => self.cancel(Cause::DeadlinePassed),
+            Event::Terminated { .. } => {
+                self.drop_body();
+                self.fault = None;
             }
             // History, not news, to a body.
             Event::Asked(_)
             | Event::AttemptFailed { .. }
             | Event::AttemptLost { .. }
+            | Event::Verifying { .. }
+            | Event::Retried { .. }
             | Event::Stuck { .. } => {}
         }
+    }
+
+    fn answer(&mut self, seq: Seq, answer: Answer) {
+        self.ctx.0.borrow_mut().outcomes.insert(seq, answer);
     }
 
     fn start(&mut self, input: &Payload) {
@@ -188,12 +111,12 @@ impl Machine {
     }
 
     /// Dropping the body is the cancellation.
-    fn cancel(&mut self) {
+    fn cancel(&mut self, cause: Cause) {
         let open = matches!(self.ledger.status(), Status::Running | Status::Stuck);
         if open && !self.ledger.pivoted() && self.ledger.cause().is_none() {
             self.drop_body();
             self.fault = None;
-            self.ctx.issue(Command::Unwind { cause: Cause::Cancelled });
+            self.ctx.issue(Command::Unwind { cause });
         }
     }
 
@@ -201,6 +124,10 @@ impl Machine {
         let waiting = std::mem::take(&mut self.ctx.0.borrow_mut().waiting);
         waiting.into_iter().for_each(Waker::wake);
         let Some(body) = &mut self.body else { return };
+        self.ctx.0.borrow_mut().open = StillOpen {
+            owed: self.ledger.debts(),
+            unanswered: self.ledger.running().len() + self.ledger.children().len(),
+        };
         let mut cx = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut cx)));
         let fault = self.ctx.0.borrow_mut().fault.take();
@@ -208,6 +135,7 @@ impl Machine {
             return self.fail(reason, detail);
         }
         match polled {
+            Ok(Poll::Pending) if self.ctx.0.borrow().continued => self.end_body(),
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(Ok(output))) => self.finish(Command::Complete { output }),
             Ok(Poll::Ready(Err(error))) => self.give_up(error),
@@ -225,12 +153,15 @@ impl Machine {
     }
 
     fn finish(&mut self, command: Command) {
-        let mut state = self.ctx.0.borrow_mut();
-        state.muted = true;
-        drop(state);
+        self.end_body();
+        self.ctx.issue(command);
+    }
+
+    /// The body is over; what it asked for stands.
+    fn end_body(&mut self) {
+        self.ctx.0.borrow_mut().muted = true;
         self.body = None;
         self.ctx.0.borrow_mut().muted = false;
-        self.ctx.issue(command);
     }
 
     fn fail(&mut self, reason: StuckReason, detail: String) {
@@ -261,12 +192,16 @@ impl Machine {
             self.fail(StuckReason::HistoryLimit, detail);
         }
         while let Some(command) = self.next_command() {
+            if let Some(detail) = self.too_much(&command) {
+                self.fail(StuckReason::Limit, detail);
+                break;
+            }
             self.record(Event::Asked(command), at, &mut taken);
         }
         if let Some((reason, detail)) = self.fault.take()
             && self.ledger.status() != Status::Stuck
         {
-            self.record(Event::Stuck { reason, detail }, at, &mut taken);
+            self.record(Event::Stuck { reason, detail, seq: None }, at, &mut taken);
         }
         while let Some(event) = self.ledger.unwind() {
             self.record(event, at, &mut taken);
@@ -275,8 +210,19 @@ impl Machine {
     }
 
     fn unwinds_next(&self) -> bool {
-        let cancelled = Command::Unwind { cause: Cause::Cancelled };
-        self.ctx.0.borrow().issued.front() == Some(&cancelled)
+        matches!(self.ctx.0.borrow().issued.front(), Some(Command::Unwind { .. }))
+    }
+
+    /// The limit that this command would pass.
+    fn too_much(&self, command: &Command) -> Option<String> {
+        let (what, waiting) = match command {
+            Command::Run { .. } => ("steps", self.ledger.running().len()),
+            Command::StartChild(_) => ("children", self.ledger.children().len()),
+            Command::StartTimer { .. } => ("timers", self.ledger.alarms().len()),
+            _ => return None,
+        };
+        (waiting >= PENDING_MAX)
+            .then(|| format!("{waiting} {what} wait already; the limit is {PENDING_MAX}"))
     }
 
     fn next_command(&mut self) -> Option<Command> {
@@ -303,10 +249,35 @@ impl Machine {
         self.fault.as_ref()
     }
 
+    /// Whether its body is gone although there is more for it to do: then only a replay
+    /// takes it further.
+    pub fn needs_replay(&self) -> bool {
+        self.ledger.status() == Status::Running && self.body.is_none()
+    }
+
+    /// What nobody took before this run went on in another: the events that follow the start
+    /// of the next.
+    pub fn left_over(&self) -> Vec<Event> {
+        let state: &State = &self.ctx.0.borrow();
+        let told = |mail: &Mail, event: fn(String, String, Payload) -> Event| {
+            let mail = mail.iter().flat_map(|(name, mail)| mail.iter().map(move |m| (name, m)));
+            mail.map(|(name, (id, payload))| event(name.clone(), id.clone(), payload.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut events =
+            told(&state.signals, |name, id, payload| Event::Signalled { name, id, payload });
+        events.extend(told(&state.updates, |name, id, payload| Event::UpdateRequested {
+            name,
+            id,
+            payload,
+        }));
+        events
+    }
+
     /// Whether an attempt of the activity at `seq` is awaited, and is number `attempt`.
     pub fn awaits(&self, seq: Seq, attempt: u32) -> bool {
         let running = self.ledger.running().get(&seq);
-        running.is_some_and(|running| running.attempt == attempt && running.retry_at.is_none())
+        running.is_some_and(|running| running.attempt == attempt && running.is_under_way())
     }
 }
 

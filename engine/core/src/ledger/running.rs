@@ -1,0 +1,162 @@
+//! What is under way, and what a delivery changed.
+
+use crate::debt::DebtId;
+use crate::{ActivityOptions, Call, Direction, Origin, Seq, StartChild, Timestamp};
+
+/// An activity that has not answered yet.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// What is asked, and of whom.
+    pub call: Call,
+    /// Whether it is an action, the probe of one, or the undo of the action at [`Running::of`].
+    pub direction: Direction,
+    /// The action this serves: itself, or what it undoes, as the run that acted numbers it.
+    pub of: Seq,
+    /// The run that acted, when it is another one.
+    pub origin: Option<Origin>,
+    /// The attempt under way or next, from 1.
+    pub attempt: u32,
+    /// How many attempts were lost with their worker.
+    pub lost: u32,
+    /// When the first attempt was asked for.
+    pub since: Timestamp,
+    /// When the next attempt is due; `None` while one is under way.
+    pub retry_at: Option<Timestamp>,
+    /// It waits for an operator.
+    pub parked: bool,
+    /// Why the last attempt failed.
+    pub last_failure: Option<String>,
+    /// The step's own options, when it overrides its type's.
+    pub options: Option<ActivityOptions>,
+    /// What is asked when nobody knows whether it happened.
+    pub probe: Option<Call>,
+    /// Of a probe: how many attempts the action had, and the last failure.
+    pub exhausted: Option<(u32, String)>,
+    /// Attempts that do not count: made before an operator let it try again, or of the
+    /// action before its probe.
+    pub(super) before: u32,
+    pub(super) inherited: Option<u32>,
+    pub(super) undo: Option<Call>,
+}
+
+impl Running {
+    pub(super) fn new(call: Call, direction: Direction, of: Seq, since: Timestamp) -> Self {
+        Self {
+            call,
+            direction,
+            of,
+            origin: None,
+            attempt: 1,
+            lost: 0,
+            since,
+            retry_at: None,
+            parked: false,
+            last_failure: None,
+            options: None,
+            probe: None,
+            exhausted: None,
+            before: 0,
+            inherited: None,
+            undo: None,
+        }
+    }
+
+    /// Whether an attempt is under way, or left to the next owner.
+    pub fn is_under_way(&self) -> bool {
+        self.retry_at.is_none() && !self.parked
+    }
+
+    /// Which undo this is, when it is one.
+    pub(super) fn debt(&self) -> DebtId {
+        DebtId { of: self.of, inherited: self.inherited }
+    }
+
+    /// The attempts of the action itself, and its last failure.
+    pub(super) fn given_up(&self) -> (u32, String) {
+        let own = || (self.attempt.saturating_sub(1), self.last_failure.clone());
+        let (attempts, reason) = match &self.exhausted {
+            Some((attempts, reason)) => (*attempts, Some(reason.clone())),
+            None if self.parked => (self.attempt, self.last_failure.clone()),
+            None => own(),
+        };
+        (attempts, reason.unwrap_or_default())
+    }
+
+    /// Attempts ran out: from here on its probe is asked.
+    pub(super) fn verify(&mut self, attempts: u32, reason: &str, at: Timestamp) {
+        let Some(probe) = self.probe.take() else { return };
+        self.exhausted = Some((attempts, reason.to_owned()));
+        self.call = probe;
+        self.direction = Direction::Verify;
+        self.begin_anew(at);
+        (self.retry_at, self.last_failure, self.options) = (None, None, None);
+    }
+
+    /// An operator lets it try again, with all its attempts before it.
+    pub(super) fn try_again(&mut self, at: Timestamp) {
+        self.parked = false;
+        self.begin_anew(at);
+    }
+
+    /// Attempts keep their numbers, so that a late answer is not taken for a new one.
+    fn begin_anew(&mut self, at: Timestamp) {
+        self.before = self.attempt;
+        self.attempt += 1;
+        (self.lost, self.since) = (0, at);
+    }
+
+    /// The attempt under way or next, as its retry policy counts.
+    pub fn counted(&self) -> u32 {
+        self.attempt.saturating_sub(self.before)
+    }
+}
+
+/// A child workflow that has not closed yet.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// What was asked for.
+    pub start: StartChild,
+    /// When.
+    pub since: Timestamp,
+    /// Whether it has been asked to cancel.
+    pub cancelling: bool,
+}
+
+/// What one delivery changed: for the owner to write down and to act on.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Activities whose next attempt is to be made now.
+    pub dispatch: Vec<Seq>,
+    /// Alarms (timers and retries) that were set.
+    pub alarms_set: Vec<(Seq, Timestamp)>,
+    /// Alarms that rang or are not needed any more.
+    pub alarms_dropped: Vec<(Seq, Timestamp)>,
+    /// Children to start.
+    pub children: Vec<(Seq, Child)>,
+    /// What children are to be told.
+    pub orders: Vec<(Seq, Child, Order)>,
+    /// Labels that were set.
+    pub labels: Vec<(String, String)>,
+}
+
+/// What a child is told by its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Undo what you did.
+    Cancel,
+    /// Stop where you are.
+    Terminate,
+}
+
+/// What an alarm meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rang {
+    /// It was cancelled in the meantime.
+    Nothing,
+    /// A body's timer: deliver [`crate::Event::Fired`].
+    Timer,
+    /// The next attempt of an activity is due; it is in the news.
+    Retry,
+    /// The run's deadline: deliver [`crate::Event::DeadlinePassed`].
+    Deadline,
+}

@@ -1,0 +1,99 @@
+//! Bringing a run to where its history ends.
+
+use super::{Machine, WorkflowType};
+use crate::{Command, Event, Status, StuckReason, Timestamp};
+
+impl Machine {
+    /// Brings a run to where its history ends; `seed` as for [`Machine::new`].
+    ///
+    /// Where the body asks for something else than it once did, the run is
+    /// taken no further than its ledger; [`Machine::take`] then says so.
+    pub fn replay(
+        kind: Option<WorkflowType>,
+        seed: u128,
+        history: impl IntoIterator<Item = (Timestamp, Vec<Event>)>,
+    ) -> Self {
+        Self::replay_with(kind, seed, history, |_| {})
+    }
+
+    /// As [`Machine::replay`]; `watch` sees the run after every event.
+    pub fn replay_with(
+        kind: Option<WorkflowType>,
+        seed: u128,
+        history: impl IntoIterator<Item = (Timestamp, Vec<Event>)>,
+        mut watch: impl FnMut(&Self),
+    ) -> Self {
+        let mut machine = Self::new(kind, seed);
+        let history: Vec<_> = history.into_iter().collect();
+        let mut left: usize = history.iter().map(|(_, events)| events.len()).sum();
+        {
+            let mut state = machine.ctx.0.borrow_mut();
+            let all = history.iter().flat_map(|(_, events)| events);
+            state.versions.recorded.extend(all.filter_map(|event| match event {
+                Event::Asked(Command::Patched { id }) => Some(id.clone()),
+                _ => None,
+            }));
+        }
+        for (at, events) in history {
+            for event in events {
+                left -= 1;
+                machine.ctx.0.borrow_mut().versions.replaying = left > 0;
+                machine.recall(event, at);
+                watch(&machine);
+            }
+        }
+        machine.ledger.take_news();
+        machine
+    }
+
+    fn recall(&mut self, event: Event, at: Timestamp) {
+        match event {
+            Event::Asked(command) => {
+                self.compare(&command);
+                if matches!(command, Command::Unwind { .. }) {
+                    self.drop_body();
+                    self.fault = None;
+                }
+                self.ledger.apply(&Event::Asked(command), at);
+            }
+            event => self.deliver(event, at),
+        }
+    }
+
+    fn compare(&mut self, recorded: &Command) {
+        let from_data = self.ledger.status() == Status::Compensating;
+        if from_data || self.fault.is_some() {
+            return;
+        }
+        // A cancelled run unwinds whatever its body was about to ask.
+        let issued = self.ctx.0.borrow_mut().issued.pop_front();
+        if issued.as_ref().is_some_and(|issued| agree(recorded, issued)) {
+            return;
+        }
+        let detail = format!(
+            "at command {}: history has {}, the code asks for {}",
+            self.ledger.commands(),
+            told(recorded),
+            issued.as_ref().map_or_else(|| "nothing".to_owned(), told),
+        );
+        self.fail(StuckReason::Nondeterminism, detail);
+    }
+}
+
+/// What is published decides nothing: it may look otherwise than it once did.
+fn agree(recorded: &Command, issued: &Command) -> bool {
+    match (recorded, issued) {
+        (Command::Publish { .. }, Command::Publish { .. }) => true,
+        _ => recorded == issued,
+    }
+}
+
+/// A command for people to compare: its JSON, of which too much is left out.
+fn told(command: &Command) -> String {
+    const LIMIT: usize = 600;
+    let json = serde_json::to_string(command).unwrap_or_else(|_| format!("{command:?}"));
+    match json.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{} …", &json[..end]),
+        None => json,
+    }
+}

@@ -90,6 +90,9 @@ pub enum EngineError {
     /// Workflows ask for activities that nobody performs.
     #[error("no handler for: {}", .0.join(", "))]
     MissingHandlers(Vec<String>),
+    /// Two of one name: which of them was meant is nobody's guess.
+    #[error("more than one: {}", .0.join(", "))]
+    Duplicates(Vec<String>),
     /// The schema is older than this binary.
     #[error("the database has no schema of this version; run `hansom migrate`")]
     NotMigrated,

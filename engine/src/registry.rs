@@ -19,8 +19,15 @@ impl Registry {
     /// # Errors
     ///
     /// [`EngineError::MissingHandlers`], with every `activity (workflow)` that
-    /// nobody performs.
+    /// nobody performs; [`EngineError::Duplicates`], with every name that two
+    /// handlers or two workflows have.
     pub fn new(workflows: Workflows, handlers: Handlers) -> Result<Self, EngineError> {
+        let duplicates: Vec<_> = (handlers.twice().map(|name| format!("handler of {name}")))
+            .chain(workflows.twice().map(|name| format!("workflow {name}")))
+            .collect();
+        if !duplicates.is_empty() {
+            return Err(EngineError::Duplicates(duplicates));
+        }
         let needs = workflows
             .iter()
             .flat_map(|kind| kind.activities.iter().map(|activity| (*activity, kind.name)));

@@ -120,8 +120,11 @@ impl From<EngineError> for CliError {
             }
             EngineError::Partitions { stored, .. } => Self::new(Exit::Conflict, what)
                 .hint(format!("leave HANSOM_PARTITIONS unset, or set it to {stored}")),
-            EngineError::MissingHandlers(_) => Self::new(Exit::Unexpected, what)
-                .hint("this binary was built without a handler that its workflows need"),
+            EngineError::MissingHandlers(_) | EngineError::Duplicates(_) => Self::new(
+                Exit::Unexpected,
+                what,
+            )
+            .hint("the workflows and handlers that this binary was built with do not fit together"),
             EngineError::Database(error) => {
                 Self::new(Exit::Unreachable, "the database does not answer")
                     .cause(error.to_string())

@@ -1,6 +1,6 @@
 //! What an activity provider implements, on the other side of the I/O line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -199,6 +199,28 @@ impl Attempt {
     pub fn failed(reason: impl Into<String>) -> Self {
         Self::Failed { reason: reason.into(), retry_after: None }
     }
+
+    /// What a handler of `A` answered, with its types erased. An answer without a JSON form,
+    /// or one of more than [`Payload::MAX`] bytes, is a technical failure.
+    pub fn of<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Self {
+        let encoded = match answer {
+            Ok(output) => Payload::of(&output).map(Self::Done),
+            Err(Failure::Refused(error)) => Payload::of(&error).map(Self::Refused),
+            Err(Failure::Retry { reason, after }) => {
+                return Self::Failed { reason: reason.to_string(), retry_after: after };
+            }
+        };
+        match encoded {
+            Ok(Self::Done(payload) | Self::Refused(payload))
+                if payload.get().len() > Payload::MAX =>
+            {
+                let (bytes, limit) = (payload.get().len(), Payload::MAX);
+                Self::failed(format!("answer of {}: {bytes} bytes; the limit is {limit}", A::NAME))
+            }
+            Ok(attempt) => attempt,
+            Err(error) => Self::failed(format!("answer of {}: {error}", A::NAME)),
+        }
+    }
 }
 
 type BoxAttempt = Pin<Box<dyn Future<Output = Attempt> + Send>>;
@@ -221,7 +243,7 @@ impl ErasedHandler {
             let (handler, ask) = (Arc::clone(&handler), request.decode::<A>());
             Box::pin(async move {
                 match ask {
-                    Ok(ask) => erase::<A>(handler.handle(ask, cx).await),
+                    Ok(ask) => Attempt::of::<A>(handler.handle(ask, cx).await),
                     Err(error) => Attempt::failed(format!("request of {}: {error}", A::NAME)),
                 }
             })
@@ -239,54 +261,49 @@ impl ErasedHandler {
     }
 }
 
-fn erase<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Attempt {
-    let encoded = match answer {
-        Ok(output) => Payload::of(&output).map(Attempt::Done),
-        Err(Failure::Refused(error)) => Payload::of(&error).map(Attempt::Refused),
-        Err(Failure::Retry { reason, after }) => {
-            return Attempt::Failed { reason: reason.to_string(), retry_after: after };
-        }
-    };
-    match encoded {
-        Ok(Attempt::Done(payload) | Attempt::Refused(payload))
-            if payload.get().len() > Payload::MAX =>
-        {
-            let bytes = payload.get().len();
-            let limit = Payload::MAX;
-            Attempt::failed(format!("answer of {}: {bytes} bytes; the limit is {limit}", A::NAME))
-        }
-        Ok(attempt) => attempt,
-        Err(error) => Attempt::failed(format!("answer of {}: {error}", A::NAME)),
-    }
+/// Handlers by the name of the activity they perform. Two for one activity are one too many:
+/// a worker refuses to start with them, and says which.
+#[derive(Clone, Default)]
+pub struct Handlers {
+    by_name: BTreeMap<&'static str, ErasedHandler>,
+    twice: BTreeSet<&'static str>,
 }
 
-/// Handlers by the name of the activity they perform.
-#[derive(Clone, Default)]
-pub struct Handlers(BTreeMap<&'static str, ErasedHandler>);
-
 impl Handlers {
-    /// Adds one; a second for the same activity replaces the first.
+    /// Adds one.
     #[must_use]
     pub fn with<A: Activity>(mut self, handler: impl Handler<A>) -> Self {
-        self.0.insert(A::NAME, ErasedHandler::new::<A, _>(handler));
+        self.add(A::NAME, ErasedHandler::new::<A, _>(handler));
         self
     }
 
     /// Adds all of `others`.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
-        self.0.extend(others.0);
+        others.by_name.into_iter().for_each(|(name, handler)| self.add(name, handler));
+        self.twice.extend(others.twice);
         self
+    }
+
+    fn add(&mut self, name: &'static str, handler: ErasedHandler) {
+        if self.by_name.insert(name, handler).is_some() {
+            self.twice.insert(name);
+        }
     }
 
     /// The handler of the activity called `name`.
     pub fn get(&self, name: &str) -> Option<&ErasedHandler> {
-        self.0.get(name)
+        self.by_name.get(name)
     }
 
     /// The names of all activities that have a handler.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.by_name.keys().copied()
+    }
+
+    /// The names of the activities that were given more than one.
+    pub fn twice(&self) -> impl Iterator<Item = &'static str> {
+        self.twice.iter().copied()
     }
 }
 

@@ -6,6 +6,7 @@ mod fencing;
 mod heartbeats;
 mod kit;
 mod queries;
+mod registry;
 mod restart;
 mod sagas;
 mod starts;

@@ -28,6 +28,7 @@ mod clock;
 mod error;
 mod owner;
 mod registry;
+pub mod schedule;
 mod settings;
 mod store;
 mod view;

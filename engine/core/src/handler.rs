@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Activity, ActivityOptions, Payload, Pulse, Seq};
+use crate::{Activity, ActivityOptions, Answers, Payload, Pulse, Seq, UnknownActivity};
 
 /// Performs one kind of activity.
 ///
@@ -226,17 +226,36 @@ impl Attempt {
 type BoxAttempt = Pin<Box<dyn Future<Output = Attempt> + Send>>;
 type Handle = dyn Fn(&Payload, ActivityContext) -> BoxAttempt + Send + Sync;
 
-/// A handler with its types erased, and the options its activity declares.
+/// A handler with its types erased, and what its activity declares.
 #[derive(Clone)]
 pub struct ErasedHandler {
     /// [`Activity::options`].
     pub options: ActivityOptions,
     /// [`Activity::options_as_undo`].
     pub options_as_undo: ActivityOptions,
-    handle: Arc<Handle>,
+    /// What it may answer.
+    pub answers: Answers,
+    place: Place,
+}
+
+/// Where an activity is performed.
+#[derive(Clone)]
+enum Place {
+    Here(Arc<Handle>),
+    /// By whoever claims it from this queue.
+    Queue(Arc<str>),
 }
 
 impl ErasedHandler {
+    fn of<A: Activity>(place: Place) -> Self {
+        Self {
+            options: A::options(),
+            options_as_undo: A::options_as_undo(),
+            answers: Answers::of::<A>(),
+            place,
+        }
+    }
+
     fn new<A: Activity, H: Handler<A>>(handler: H) -> Self {
         let handler = Arc::new(handler);
         let handle = move |request: &Payload, cx: ActivityContext| -> BoxAttempt {
@@ -248,16 +267,26 @@ impl ErasedHandler {
                 }
             })
         };
-        Self {
-            options: A::options(),
-            options_as_undo: A::options_as_undo(),
-            handle: Arc::new(handle),
+        Self::of::<A>(Place::Here(Arc::new(handle)))
+    }
+
+    /// Makes one attempt. Of an activity that is performed elsewhere each fails.
+    pub fn handle(&self, request: &Payload, cx: ActivityContext) -> BoxAttempt {
+        match &self.place {
+            Place::Here(handle) => handle(request, cx),
+            Place::Queue(queue) => {
+                let reason = format!("it is performed by whoever claims it from `{queue}`");
+                Box::pin(std::future::ready(Attempt::failed(reason)))
+            }
         }
     }
 
-    /// Makes one attempt.
-    pub fn handle(&self, request: &Payload, cx: ActivityContext) -> BoxAttempt {
-        (self.handle)(request, cx)
+    /// The queue of an activity that is performed elsewhere.
+    pub fn queue(&self) -> Option<&Arc<str>> {
+        match &self.place {
+            Place::Here(_) => None,
+            Place::Queue(queue) => Some(queue),
+        }
     }
 }
 
@@ -289,6 +318,44 @@ impl Handlers {
         if self.by_name.insert(name, handler).is_some() {
             self.twice.insert(name);
         }
+    }
+
+    /// Adds an activity that is performed elsewhere: by workers in any language that claim its
+    /// attempts from the queue of its name. Retries and time limits hold as for any other, and
+    /// [`ActivityOptions::start_to_close`] counts from the claim.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct TellRider { trip: u64 }
+    /// # impl Activity for TellRider { const NAME: &'static str = "tell_rider"; type Output = (); type Error = Never; }
+    /// let handlers = Handlers::default().remote::<TellRider>();
+    /// assert_eq!(handlers.get("tell_rider").unwrap().queue().unwrap().as_ref(), "tell_rider");
+    /// ```
+    #[must_use]
+    pub fn remote<A: Activity>(self) -> Self {
+        self.remote_from::<A>(A::NAME)
+    }
+
+    /// As [`Handlers::remote`], from another queue: one queue may serve many activities.
+    #[must_use]
+    pub fn remote_from<A: Activity>(mut self, queue: &str) -> Self {
+        self.add(A::NAME, ErasedHandler::of::<A>(Place::Queue(queue.into())));
+        self
+    }
+
+    /// The same, but the activity called `name` is performed elsewhere, as if it had been added
+    /// with [`Handlers::remote`].
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownActivity`], when there is none of that name.
+    pub fn made_remote(mut self, name: &str) -> Result<Self, UnknownActivity> {
+        let Some(handler) = self.by_name.get_mut(name) else {
+            let known = self.names().collect();
+            return Err(UnknownActivity { name: name.to_owned(), known });
+        };
+        handler.place = Place::Queue(name.into());
+        Ok(self)
     }
 
     /// The handler of the activity called `name`.

@@ -42,6 +42,7 @@
 //! up to, [`Machine`] runs one workflow, live or in replay, and [`Handler`] is
 //! implemented on the other side of the I/O line.
 
+mod answers;
 mod context;
 mod contract;
 mod debt;
@@ -58,6 +59,7 @@ mod step;
 pub mod testing;
 mod workflows;
 
+pub use answers::{Answers, UnknownActivity};
 pub use context::{
     ChildError, ChildWorkflow, Committed, Ctx, Either, Elapsed, Signals, StillOpen, UpdateRequest,
     Updates,

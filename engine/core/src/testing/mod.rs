@@ -4,12 +4,15 @@
 //!   [`Script::advance`] lets time pass and every timer fire that falls due.
 //! * [`Golden`] is a history that is kept: the body of today must still agree
 //!   with what was stored then. [`golden`] keeps the history of a story in a file.
+//! * [`Exhaust`] tells all stories of a saga, with every fault it may meet.
 //! * [`tell`] says what is in a history, in short lines.
 
+pub mod exhaust;
 mod golden;
 mod script;
 mod story;
 
+pub use exhaust::Exhaust;
 pub use golden::{Golden, golden};
 pub use script::Script;
 pub use story::tell;

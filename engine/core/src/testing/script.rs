@@ -180,6 +180,6 @@ impl<W: Workflow> Script<W> {
 /// Every rehearsal draws the same random numbers.
 const SEED: u128 = 7;
 
-fn encode(value: &impl Serialize) -> Payload {
+pub(super) fn encode(value: &impl Serialize) -> Payload {
     Payload::of(value).expect("test data has a JSON form")
 }

@@ -31,6 +31,7 @@ mod registry;
 pub mod schedule;
 mod settings;
 mod store;
+mod task;
 mod view;
 mod worker;
 
@@ -40,6 +41,7 @@ pub use hansom_core::{self, Outcome};
 pub use registry::Registry;
 pub use settings::Settings;
 pub use store::{connect, measure, migrate, migrator};
+pub use task::{ActivityInfo, ClaimRequest, Task, TaskBeat, TaskError, TaskToken};
 pub use view::{
     Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingTimer,
     StartRequest, Started, Stuck, Summary, UndoPlan,

@@ -1,5 +1,7 @@
 //! Names to workflows and handlers. Refuses gaps before anything is started.
 
+use std::sync::Arc;
+
 use hansom_core::{
     ActivityOptions, Direction, ErasedHandler, Handlers, Running, WorkflowType, Workflows,
 };
@@ -52,6 +54,17 @@ impl Registry {
 
     pub(crate) fn handler(&self, activity: &str) -> Option<&ErasedHandler> {
         self.handlers.get(activity)
+    }
+
+    /// Every activity, and its queue when it is performed elsewhere.
+    pub(crate) fn activities(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        let queue = |name| self.queue(name).map(|queue| &**queue);
+        self.handlers.names().map(move |name| (name, queue(name)))
+    }
+
+    /// The queue of an activity that is performed elsewhere.
+    pub(crate) fn queue(&self, activity: &str) -> Option<&Arc<str>> {
+        self.handlers.get(activity)?.queue()
     }
 
     /// The options in force: the step's own, or else its activity type's; past

@@ -73,7 +73,8 @@ impl<E, X: Error + Send + Sync + 'static> From<X> for Failure<E> {
 }
 
 /// Whether an activity is performed or compensated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The action.
     Do,

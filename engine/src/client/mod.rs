@@ -6,6 +6,7 @@
 
 mod read;
 mod start;
+mod tasks;
 
 use std::sync::Arc;
 

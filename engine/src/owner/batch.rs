@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hansom_core::{Call, Direction, Event, Outcome, Payload, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{
+    ActivityContext, Call, Direction, Event, Outcome, Payload, Seq, Status, Timestamp, UndoStatus,
+};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
@@ -40,6 +42,10 @@ pub(crate) struct After {
     pub(crate) touched: Vec<Uuid>,
     /// Steps that have ended, of which heartbeats are kept.
     pub(crate) silent: Vec<(Part, Uuid, Seq)>,
+    /// Runs that unwind, and have actions under way elsewhere.
+    pub(crate) recalled: Vec<(Part, Uuid)>,
+    /// Runs that closed, and had attempts under way elsewhere.
+    pub(crate) abandoned: Vec<(Part, Uuid)>,
 }
 
 /// A new workflow.
@@ -114,6 +120,18 @@ pub(crate) struct Dispatch {
     pub(crate) first: bool,
     pub(crate) limit: std::time::Duration,
     pub(crate) heartbeat: Option<std::time::Duration>,
+    /// When all attempts of the step have to be over.
+    pub(crate) close_by: Option<Timestamp>,
+    /// Where it is performed, if not here.
+    pub(crate) queue: Option<Arc<str>>,
+}
+
+impl Dispatch {
+    /// What its handler may know of it.
+    pub(crate) fn context(&self) -> ActivityContext {
+        let (id, run) = (&*self.address.workflow_id, self.address.run.to_string());
+        ActivityContext::new(id, run, self.of, self.direction, self.attempt)
+    }
 }
 
 impl Batch {

@@ -20,6 +20,7 @@
 
 mod batch;
 mod intake;
+pub(crate) mod remote;
 mod resident;
 mod runs;
 #[cfg(test)]

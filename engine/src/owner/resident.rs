@@ -22,6 +22,8 @@ pub(crate) struct Resident {
     pub(crate) cached: Cached,
     /// Steps with an attempt handed out here that has not been answered.
     pub(crate) in_flight: BTreeSet<Seq>,
+    /// Steps with an attempt that is offered elsewhere, and waits there without this run.
+    pub(super) elsewhere: BTreeSet<Seq>,
     /// Since when nothing happened to it.
     pub(crate) idle_since: Timestamp,
     next_event: u32,
@@ -62,6 +64,7 @@ impl Resident {
             machine,
             cached,
             in_flight: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
             idle_since: Timestamp::default(),
             next_event,
             last_at,
@@ -78,12 +81,6 @@ impl Resident {
         self.machine.ledger().status().is_closed()
     }
 
-    /// Whether it waits for an attempt: under way, or left to the next owner.
-    pub(crate) fn is_busy(&self) -> bool {
-        let ledger = self.machine.ledger();
-        ledger.status() != Status::Stuck && ledger.running().values().any(Running::is_under_way)
-    }
-
     /// Something happened: written down with all that follows from it.
     pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
         let was_stuck = self.machine.ledger().status() == Status::Stuck;
@@ -98,9 +95,12 @@ impl Resident {
     /// A stuck run unwinds: what was under way when its worker was lost is not
     /// made again, and will not answer.
     fn give_up_on_lost(&mut self, scene: &mut Scene<'_>) {
+        self.offer_again(scene);
         let running = self.machine.ledger().running().iter();
         let lost = running.filter(|(seq, running)| {
-            running.direction != Direction::Undo && !self.in_flight.contains(seq)
+            running.direction != Direction::Undo
+                && !self.in_flight.contains(seq)
+                && !scene.performs_elsewhere(running)
         });
         let lost: Vec<_> = lost.map(|(seq, running)| (*seq, running.attempt)).collect();
         for (seq, attempts) in lost {
@@ -131,6 +131,7 @@ impl Resident {
             return;
         }
         self.in_flight.remove(&seq);
+        self.elsewhere.remove(&seq);
         let event = match answer {
             Attempt::Done(output) => Event::Done { seq, output },
             Attempt::Refused(error) if self.may_refuse(seq) => Event::Refused { seq, error },
@@ -194,17 +195,20 @@ impl Resident {
     /// Takes up what the last owner left: attempts that it did not see the end of.
     /// `charge` says that it was lost, so that they count.
     pub(crate) fn resume(&mut self, charge: bool, scene: &mut Scene<'_>) {
+        self.find_elsewhere(scene);
         self.catch_up(scene);
         let running = self.machine.ledger().running().iter();
         let open: Vec<_> =
             running.filter(|(_, running)| running.is_under_way()).map(|(seq, _)| *seq).collect();
         // What it asks for only now was not under way.
         self.go_on(scene);
+        self.offer_again(scene);
         for seq in open {
             let ledger = self.machine.ledger();
             let moves = !ledger.status().is_closed() && ledger.status() != Status::Stuck;
             match ledger.running().get(&seq) {
                 Some(_) if !moves => break,
+                Some(running) if scene.performs_elsewhere(running) => {}
                 Some(running) if charge || ledger.status() == Status::Compensating => {
                     match self.after_loss(seq, running, charge, scene) {
                         Some(event) => self.tell(event, scene),
@@ -316,7 +320,7 @@ impl Resident {
         self.cache(scene);
     }
 
-    fn dispatch(&mut self, seq: Seq, scene: &mut Scene<'_>) {
+    pub(super) fn dispatch(&mut self, seq: Seq, scene: &mut Scene<'_>) {
         let ledger = self.machine.ledger();
         let Some(running) = ledger.running().get(&seq) else { return };
         if !scene.dispatch || !running.is_under_way() || ledger.status() == Status::Stuck {
@@ -333,6 +337,8 @@ impl Resident {
             first: running.attempt == 1 && running.since == self.at(scene),
             limit: options.start_to_close,
             heartbeat: options.heartbeat,
+            close_by: options.schedule_to_close.map(|limit| running.since.after(limit)),
+            queue: scene.registry.queue(&running.call.activity).cloned(),
         });
         self.in_flight.insert(seq);
     }
@@ -356,6 +362,9 @@ impl Resident {
             return;
         }
         let was_open = !self.cached.status.is_closed();
+        if cached.status != self.cached.status {
+            self.call_back(scene);
+        }
         self.update(cached, scene);
         if let Some(outcome) = self.machine.ledger().outcome().filter(|_| was_open) {
             if !self.in_flight.is_empty() {

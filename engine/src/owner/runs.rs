@@ -228,7 +228,9 @@ impl Wake {
                 }
             }
             Self::Message(message) => {
-                if let Some(event) = message.event(run) {
+                if message.key.starts_with("outcome:") {
+                    run.outcome(&message.key, message.payload.as_deref(), scene);
+                } else if let Some(event) = message.event(run) {
                     run.tell(event, scene);
                 }
                 scene.batch.consume(&run.address, message.key);

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use hansom_core::{ActivityContext, Attempt, Pulse};
+use hansom_core::{Attempt, Pulse};
 
 use super::heartbeat::{Heartbeats, Patient};
 use crate::Registry;
@@ -16,10 +16,9 @@ pub(crate) async fn make(
     heartbeats: Heartbeats,
     dispatch: Dispatch,
 ) -> Answer {
-    let Dispatch { address, seq, of, direction, attempt, call, first, limit, heartbeat } = dispatch;
+    let cx = dispatch.context();
+    let Dispatch { address, seq, attempt, call, first, limit, heartbeat, .. } = dispatch;
     let handle = |pulse: Pulse| {
-        let run = address.run.to_string();
-        let cx = ActivityContext::new(&*address.workflow_id, run, of, direction, attempt);
         let handled = AssertUnwindSafe(async {
             match registry.handler(&call.activity) {
                 Some(handler) => handler.handle(&call.request, cx.with_pulse(pulse)).await,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::told::{Loaded, ToLane};
 use crate::address::{Address, Part};
 use crate::owner::{HORIZON, Owner};
-use crate::store::{alarm, heartbeat, inbox, workflow};
+use crate::store::{alarm, heartbeat, inbox, task, workflow};
 
 /// The inbox is looked at this often, whatever hints say.
 const POLL: Duration = Duration::from_secs(1);
@@ -30,6 +30,10 @@ const READ: i64 = 250;
 const CONSUMED: Duration = Duration::from_millis(20);
 /// So many alarms are read at once.
 const ALARMS: usize = 20_000;
+/// Attempts elsewhere that are too late are looked for this often …
+const EXPIRE: Duration = Duration::from_secs(1);
+/// … and so many are settled at once.
+const EXPIRED: i32 = 1_000;
 /// What closed runs have left is looked for this often.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -49,6 +53,7 @@ pub(crate) struct Errands {
     loading: bool,
     inbox: Routine,
     alarms: Routine,
+    expiry: Routine,
     sweep: Routine,
 }
 
@@ -96,6 +101,7 @@ impl Errands {
             loading: false,
             inbox: Routine::new(),
             alarms: Routine::new(),
+            expiry: Routine::new(),
             sweep: Routine::new(),
         }
     }
@@ -142,9 +148,20 @@ impl Errands {
                 Ok(ToLane::Alarms(alarms, last.unwrap_or(until)))
             });
         }
+        self.tidy(owner);
+    }
+
+    /// What is left behind: attempts elsewhere that are too late, and rows of closed runs.
+    fn tidy(&mut self, owner: &Owner) {
+        if self.expiry.begin(EXPIRE.mul_f64(rand::random_range(0.8..1.2))) {
+            self.fetch(owner.parts(), |pool, parts| async move {
+                Ok(ToLane::Expired(task::expire(&pool, &parts, EXPIRED).await?))
+            });
+        }
         if self.sweep.begin(SWEEP.mul_f64(rand::random_range(0.8..1.2))) {
             self.fetch(owner.parts(), |pool, parts| async move {
                 heartbeat::sweep(&pool, &parts).await?;
+                task::sweep(&pool, &parts).await?;
                 Ok(ToLane::Swept)
             });
         }
@@ -193,6 +210,13 @@ impl Errands {
     pub(crate) fn polled(&mut self, more: bool) {
         // The same page would come again before its consumption is committed.
         self.inbox.end(if more { CONSUMED } else { POLL });
+    }
+
+    pub(crate) fn expired(&mut self, count: i32) {
+        self.expiry.end(if count == EXPIRED { Duration::ZERO } else { EXPIRE });
+        if count > 0 {
+            self.poke();
+        }
     }
 
     pub(crate) fn swept(&mut self) {

@@ -13,6 +13,7 @@ use hansom_core::Outcome;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
+use super::bells::Bells;
 use super::told::ToLane;
 use crate::address::Part;
 
@@ -28,6 +29,7 @@ pub(crate) struct Hub {
     draining: AtomicBool,
     ready: AtomicBool,
     pulse: Pulse,
+    bells: Bells,
 }
 
 /// When each lane was last seen to move.
@@ -57,6 +59,7 @@ impl Hub {
             draining: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             pulse,
+            bells: Bells::default(),
         }
     }
 
@@ -66,6 +69,11 @@ impl Hub {
 
     pub(crate) fn lanes(&self) -> &[UnboundedSender<ToLane>] {
         &self.lanes
+    }
+
+    /// What rings where attempts wait to be claimed.
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// A lane says that it moves.

@@ -19,6 +19,7 @@ use super::committer::{Committer, Fate};
 use super::errands::Errands;
 use super::heartbeat::Heartbeats;
 use super::hub::{Hub, News};
+use super::offers::Outbox;
 use super::told::ToLane;
 use crate::Registry;
 use crate::address::Part;
@@ -68,9 +69,12 @@ pub(crate) struct Lane {
     back: UnboundedSender<ToLane>,
     commits: Commits,
     releases: Vec<Release>,
+    outbox: Outbox,
 }
 
 struct Commits {
+    /// Under which name.
+    fenced: Option<Fenced>,
     idle: Option<Committer>,
     under_way: Option<Committing>,
     done: i64,
@@ -85,8 +89,10 @@ impl Lane {
     ) -> Self {
         let owner = Owner::new(Arc::clone(&shared.registry), rand::random());
         let errands = Errands::new(shared.pool.clone(), shared.runtime.clone(), back.clone());
-        let commits = Commits { idle: None, under_way: None, done: 0 };
-        Self { index, shared, owner, errands, inbox, back, commits, releases: Vec::new() }
+        let commits = Commits { fenced: None, idle: None, under_way: None, done: 0 };
+        let outbox = Outbox::start(shared.pool.clone(), &shared.runtime, back.clone());
+        let releases = Vec::new();
+        Self { index, shared, owner, errands, inbox, back, commits, releases, outbox }
     }
 
     /// Runs until it is told to stop.
@@ -161,6 +167,8 @@ impl Lane {
                 self.owner.alarms(alarms);
                 self.errands.scanned(horizon, now);
             }
+            ToLane::Offered(offered) => self.owner.offered(offered, now),
+            ToLane::Expired(count) => self.errands.expired(count),
             ToLane::Swept => self.errands.swept(),
         }
     }
@@ -174,6 +182,7 @@ impl Lane {
         self.forget_all();
         let lane = i32::try_from(self.index).expect("there are few lanes");
         let fenced = Fenced { worker, lane };
+        self.commits.fenced = Some(fenced);
         self.commits.idle = Some(Committer::new(self.shared.pool.clone(), fenced));
     }
 
@@ -251,7 +260,10 @@ impl Lane {
             }
         };
         self.commits.done += 1;
-        let after = self.owner.committed(&lost);
+        let mut after = self.owner.committed(&lost);
+        if let Some(fenced) = self.commits.fenced {
+            self.outbox.take(fenced, &mut after);
+        }
         for dispatch in after.dispatches {
             let (registry, back) = (Arc::clone(&self.shared.registry), self.back.clone());
             let attempts = Arc::clone(&self.shared.attempts);

@@ -15,6 +15,8 @@ use super::told::ToLane;
 
 /// The channel; its payload is a partition, or `partitions`.
 const CHANNEL: &str = "hansom";
+/// Where attempts wait to be claimed; its payload is a queue, and how many.
+const TASKS: &str = "hansom_task";
 
 /// Listens until it is aborted.
 pub(crate) async fn run(pool: PgPool, hub: Arc<Hub>, partitions: Arc<Notify>) {
@@ -28,11 +30,16 @@ pub(crate) async fn run(pool: PgPool, hub: Arc<Hub>, partitions: Arc<Notify>) {
 
 async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+    listener.listen_all([CHANNEL, TASKS]).await?;
     loop {
         // None: the connection was lost and is restored.
-        let payload = listener.try_recv().await?.map(|hint| hint.payload().to_owned());
-        match payload.as_deref().map(str::parse) {
+        let hint = listener.try_recv().await?;
+        if let Some(hint) = hint.as_ref().filter(|hint| hint.channel() == TASKS) {
+            let (queue, count) = hint.payload().rsplit_once(' ').unwrap_or_default();
+            hub.bells().ring(queue, count.parse().unwrap_or(1));
+            continue;
+        }
+        match hint.as_ref().map(|hint| hint.payload().parse()) {
             Some(Ok(part)) => {
                 if let Some(lane) = hub.lane_of(part) {
                     // A lane that has stopped needs no hints.
@@ -41,6 +48,7 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
             }
             Some(Err(_)) => partitions.notify_one(),
             None => {
+                hub.bells().ring_all();
                 partitions.notify_one();
                 for lane in hub.lanes() {
                     let _ = lane.send(ToLane::Poke);

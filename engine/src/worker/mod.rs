@@ -1,6 +1,7 @@
 //! A process that owns partitions and runs their workflows.
 
 mod attempt;
+mod bells;
 mod committer;
 mod errands;
 mod heartbeat;
@@ -8,6 +9,7 @@ pub(crate) mod hub;
 mod lane;
 mod listen;
 mod membership;
+mod offers;
 pub(crate) mod told;
 
 use std::sync::Arc;
@@ -62,8 +64,8 @@ impl Worker {
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
         let notices = Notices::default();
-        // Never more than one statement each at a time: a heartbeat, and each lane's errands.
-        let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 3);
+        // Never more than one statement each at a time: a heartbeat, each lane's errands, its offers.
+        let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
         let shared = Shared {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),

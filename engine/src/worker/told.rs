@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::Timestamp;
+use hansom_core::{Seq, Timestamp};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -32,6 +32,10 @@ pub(crate) enum ToLane {
     Inbox(Vec<Message>, bool),
     /// The alarms due before a time.
     Alarms(Vec<AlarmRow>, Timestamp),
+    /// The rows of these attempts, which are made elsewhere, are there.
+    Offered(Vec<(Uuid, Seq, u32)>),
+    /// So many attempts elsewhere were too late; their outcomes are in the inbox.
+    Expired(i32),
     /// What closed runs had left is gone.
     Swept,
 }

@@ -251,10 +251,17 @@ impl Workflow for Late {
 }
 
 pub(crate) fn registry(world: &World) -> Registry {
+    remote_registry(world, &[])
+}
+
+/// The same, but these activities are performed elsewhere.
+pub(crate) fn remote_registry(world: &World, remote: &[&str]) -> Registry {
     let handlers = Handlers::default()
         .with::<Charge>(world.clone())
         .with::<Refund>(world.clone())
         .with::<Notify>(world.clone());
+    let handlers = remote.iter().try_fold(handlers, |handlers, name| handlers.made_remote(name));
+    let handlers = handlers.unwrap();
     let workflows = Workflows::default().with::<Trip>().with::<Roll>().with::<Late>();
     Registry::new(workflows, handlers).unwrap()
 }

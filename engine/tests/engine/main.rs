@@ -7,6 +7,7 @@ mod heartbeats;
 mod kit;
 mod queries;
 mod registry;
+mod remote;
 mod restart;
 mod sagas;
 mod starts;

@@ -1,0 +1,176 @@
+//! Attempts that are made elsewhere, by whoever claims them.
+
+use std::time::{Duration, Instant};
+
+use hansom_core::{Direction, Payload, Status};
+use hansom_engine::{ClaimRequest, Client, Settings, Task, TaskError, TaskToken, Worker, connect};
+use hansom_postgres::testing::TestDatabase;
+use sqlx::PgPool;
+
+use crate::crew::{LEASE, Process, audit, count, parent, sql, until};
+use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
+
+pub(crate) const AT_ONCE: Ride = Ride { patience_ms: 0 };
+const PATIENT: Ride = Ride { patience_ms: 600_000 };
+
+/// A worker that performs nothing of that itself, and would wait long for what it does.
+pub(crate) async fn worker(
+    database: &TestDatabase,
+    world: &World,
+    remote: &[&str],
+) -> (Worker, Client) {
+    let pool = connect(database.url(), 8).await.unwrap();
+    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let worker = Worker::start(pool, remote_registry(world, remote), settings).await.unwrap();
+    let client = worker.client();
+    (worker, client)
+}
+
+pub(crate) fn asking(queue: &str, limit: u32, wait: Duration) -> ClaimRequest {
+    let (queues, worker) = (vec![queue.to_owned()], "tests".to_owned());
+    ClaimRequest { queues, worker, limit, wait }
+}
+
+/// The one that is waited for.
+pub(crate) async fn claim(client: &Client, queue: &str) -> Task {
+    let mut tasks = client.claim_tasks(&asking(queue, 1, SOON)).await.unwrap();
+    assert_eq!(tasks.len(), 1, "one of {queue} is claimed in time");
+    tasks.remove(0)
+}
+
+pub(crate) fn json(value: impl serde::Serialize) -> Payload {
+    Payload::of(&value).unwrap()
+}
+
+/// A token that went over the wire.
+fn carried(token: &TaskToken) -> TaskToken {
+    token.to_string().parse().unwrap()
+}
+
+pub(crate) const TASKS: &str = "select count(*) from hansom.task";
+
+#[tokio::test]
+async fn a_step_is_performed_by_whoever_claims_it() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world, &["charge", "notify"]).await;
+    let started = client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    let task = claim(&client, "charge").await;
+    assert_eq!((task.workflow_id.as_str(), task.run), ("t1", started.run));
+    assert_eq!((task.activity.as_str(), task.queue.as_str()), ("charge", "charge"));
+    assert_eq!((task.seq, task.attempt, task.direction), (0, 1, Direction::Do));
+    assert_eq!(task.idempotency_key, format!("{}/0/do", started.run));
+    assert_eq!((task.request.get(), task.details), ("null", None));
+    client.complete_task(&carried(&task.token), json("paid elsewhere")).await.unwrap();
+    let again = client.complete_task(&task.token, json("twice")).await;
+    assert!(matches!(again, Err(TaskError::Lost)), "{again:?}");
+    let task = claim(&client, "notify").await;
+    client.complete_task(&task.token, json(())).await.unwrap();
+    let outcome = client.result("t1", SOON).await.unwrap();
+    assert_eq!(outcome.output.unwrap().get(), r#""paid elsewhere""#);
+    assert_eq!(world.attempts(), 0, "nothing is performed here");
+    until("nothing is left of it", async || count(&sql, TASKS).await == 0).await;
+    audit(&sql).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn an_attempt_elsewhere_outlives_a_drain_that_does_not_wait_for_it() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database, &world, &["charge"]).await;
+    client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    let task = claim(&client, "charge").await;
+    let begun = Instant::now();
+    one.drain().await;
+    assert!(begun.elapsed() < SOON / 2, "it does not wait: {:?}", begun.elapsed());
+    let (two, client) = worker(&database, &world, &["charge"]).await;
+    client.complete_task(&task.token, json("paid")).await.unwrap();
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Completed);
+    let lost = "select count(*) from hansom.event where what ? 'attempt_lost'";
+    assert_eq!(count(&sql, lost).await, 0);
+    audit(&sql).await;
+    two.drain().await;
+}
+
+/// What no row of the task may show: that somebody offered it anew.
+async fn untouched(sql: &PgPool) -> (String, i32) {
+    let row = "select token || ' ' || offered_at, attempt from hansom.task";
+    sqlx::query_as(row).fetch_one(sql).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_attempt_elsewhere_outlives_the_kill_of_its_owner_and_nobody_is_charged() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let process = Process::of(&database, "remote::a_process_that_offers");
+    until("it is offered", async || count(&sql, TASKS).await == 1).await;
+    let (two, client) = worker(&database, &world, &["charge"]).await;
+    let task = claim(&client, "charge").await;
+    let before = untouched(&sql).await;
+    process.kill();
+    let orphan = "select count(*) from hansom.worker";
+    until("it is buried", async || count(&sql, orphan).await == 1).await;
+    let owned = "select count(*) from hansom.partition where owner is not null";
+    until("all is taken over", async || count(&sql, owned).await == 16).await;
+    assert_eq!(untouched(&sql).await, before);
+    client.complete_task(&task.token, json("paid")).await.unwrap();
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Completed);
+    let lost =
+        "select count(*) from hansom.event where what ?| array['attempt_lost', 'attempt_failed']";
+    assert_eq!(count(&sql, lost).await, 0);
+    audit(&sql).await;
+    two.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "no test: the worker process of the test above"]
+async fn a_process_that_offers() {
+    let Some(url) = parent() else { return };
+    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let registry = remote_registry(&World::default(), &["charge"]);
+    let worker = Worker::start(sql(&url).await, registry, settings).await.unwrap();
+    worker.client().start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_claimed_is_withdrawn_when_its_saga_is_cancelled() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world, &["charge"]).await;
+    client.start::<Trip>("t1", &PATIENT).await.unwrap();
+    until("it is offered", async || count(&sql, TASKS).await == 1).await;
+    client.cancel("t1", None).await.unwrap();
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Cancelled);
+    assert_eq!(world.count("refund"), 1, "whether it happened is not known, so it is voided");
+    let none = client.claim_tasks(&asking("charge", 9, Duration::ZERO)).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
+    audit(&sql).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn whoever_performs_a_step_of_a_cancelled_saga_is_told_and_waited_for() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world, &["charge", "refund"]).await;
+    client.start::<Trip>("t1", &PATIENT).await.unwrap();
+    let task = claim(&client, "charge").await;
+    assert!(!client.beat_task(&task.token, None).await.unwrap().cancel_requested);
+    client.cancel("t1", None).await.unwrap();
+    until("it is told", async || {
+        client.beat_task(&task.token, None).await.unwrap().cancel_requested
+    })
+    .await;
+    assert_eq!(client.describe("t1").await.unwrap().status, Status::Compensating);
+    client.complete_task(&task.token, json("paid after all")).await.unwrap();
+    let undo = claim(&client, "refund").await;
+    assert_eq!((undo.direction, undo.seq), (Direction::Undo, 0));
+    assert_eq!(undo.idempotency_key, format!("{}/0/undo", task.run));
+    assert!(!client.beat_task(&undo.token, None).await.unwrap().cancel_requested);
+    client.complete_task(&undo.token, json(())).await.unwrap();
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Cancelled);
+    audit(&sql).await;
+    worker.drain().await;
+}

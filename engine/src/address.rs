@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hansom_core::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -42,6 +43,17 @@ pub(crate) fn part_of(namespace: &str, workflow_id: &str, partitions: i32) -> Pa
     Part::try_from(part).expect("a partition is below the number of partitions")
 }
 
+/// The run that another run brings about at `at` with its command number `command`: the same
+/// whenever it is asked. A UUID of version 7, so that lists stay in order of time; its
+/// other bits are the first of SHA-256 of the run and the number.
+pub(crate) fn descendant(run: Uuid, command: u32, at: Timestamp) -> Uuid {
+    let hash = Sha256::new().chain_update(run).chain_update(command.to_be_bytes()).finalize();
+    let mut random = [0; 10];
+    random.copy_from_slice(&hash[..10]);
+    let millis = u64::try_from(at.0 / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
 /// Whether `id` is 1 to 255 of `[A-Za-z0-9._:-]`.
 pub(crate) fn is_id(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
@@ -62,6 +74,18 @@ mod tests {
     }
 
     const FROZEN: [Part; 3] = [8, 62, 139];
+
+    #[test]
+    fn a_descendant_is_always_the_same_and_never_another_s() {
+        let run = Uuid::from_u128(7);
+        let at = Timestamp(1_700_000_000_123_456);
+        let child = descendant(run, 3, at);
+        assert_eq!(child, descendant(run, 3, at));
+        assert_ne!(child, descendant(run, 4, at));
+        assert_ne!(child, descendant(Uuid::from_u128(8), 3, at));
+        assert_eq!(child.get_version_num(), 7);
+        assert_eq!(child.as_u128() >> 80, 1_700_000_000_123);
+    }
 
     #[test]
     fn an_id_is_short_and_plain() {

@@ -29,6 +29,19 @@ pub enum ClientError {
         /// What it listens to.
         known: Vec<&'static str>,
     },
+    /// The workflow does not answer that update.
+    #[error("`{workflow_type}` has no update `{name}`; it has: {}", known.join(", "))]
+    UnknownUpdate {
+        /// The type of the workflow.
+        workflow_type: String,
+        /// What was sent.
+        name: String,
+        /// What it answers.
+        known: Vec<&'static str>,
+    },
+    /// It is not stuck: there is nothing to try again.
+    #[error("`{0}` is not stuck")]
+    NotStuck(String),
     /// The input of a start, or the payload of a signal, does not have the shape
     /// that the type asks for.
     #[error("the payload does not fit: {0}")]

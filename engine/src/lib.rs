@@ -43,7 +43,7 @@ pub use settings::Settings;
 pub use store::{connect, measure, migrate, migrator};
 pub use task::{ActivityInfo, ClaimRequest, Task, TaskBeat, TaskError, TaskToken};
 pub use view::{
-    Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingTimer,
-    StartRequest, Started, Stuck, Summary, UndoPlan,
+    Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingChild,
+    PendingTimer, SignalRequest, StartRequest, Started, State, Stuck, Summary, UndoPlan,
 };
 pub use worker::Worker;

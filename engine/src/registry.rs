@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityOptions, Direction, ErasedHandler, Handlers, Running, WorkflowType, Workflows,
+    ActivityOptions, Direction, ErasedHandler, Handlers, OnUnknown, Running, WorkflowType,
+    Workflows,
 };
 
 use crate::EngineError;
@@ -67,6 +68,16 @@ impl Registry {
         self.handlers.get(activity)?.queue()
     }
 
+    /// What follows when nobody knows whether a step, or the action of a probe, happened.
+    pub(crate) fn on_unknown(&self, running: &Running) -> OnUnknown {
+        let (activity, options) = match &running.action {
+            Some((activity, options)) => (activity, *options),
+            None => (&running.call.activity, running.options),
+        };
+        let declared = || self.handlers.get(activity).map(|handler| handler.options);
+        options.or_else(declared).unwrap_or_default().on_unknown
+    }
+
     /// The options in force: the step's own, or else its activity type's; past
     /// the pivot an action is tried until it succeeds.
     pub(crate) fn options(&self, running: &Running, pivoted: bool) -> ActivityOptions {
@@ -77,7 +88,8 @@ impl Registry {
                 Direction::Undo => handler.options_as_undo,
             });
         let mut options = running.options.or(declared).unwrap_or_default();
-        if pivoted && running.direction == Direction::Do {
+        let goes_on = pivoted || options.on_unknown == OnUnknown::Retry;
+        if goes_on && running.direction == Direction::Do {
             options = options.unlimited();
         }
         options

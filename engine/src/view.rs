@@ -22,6 +22,37 @@ pub struct StartRequest {
     pub labels: BTreeMap<String, String>,
     /// What to do when a closed run has this id.
     pub id_reuse: IdReuse,
+    /// It is cancelled if it is still open then, by the database's clock. Default none. A run
+    /// that is there already keeps its own.
+    pub deadline: Option<DateTime<Utc>>,
+    /// A signal that comes with it: also a run that is there already hears it.
+    pub signal: Option<SignalRequest>,
+}
+
+impl StartRequest {
+    /// A start with nothing but an input.
+    pub fn new(workflow_type: &str, workflow_id: &str, input: Payload) -> Self {
+        Self {
+            workflow_type: workflow_type.to_owned(),
+            workflow_id: workflow_id.to_owned(),
+            input,
+            labels: BTreeMap::new(),
+            id_reuse: IdReuse::default(),
+            deadline: None,
+            signal: None,
+        }
+    }
+}
+
+/// A signal to send.
+#[derive(Clone, Debug)]
+pub struct SignalRequest {
+    /// [`hansom_core::Signal::NAME`].
+    pub name: String,
+    /// The sender's id of it; without one it is a new one.
+    pub id: Option<String>,
+    /// The encoded signal.
+    pub payload: Payload,
 }
 
 /// What to do when a *closed* run has the id. An open one is always returned.
@@ -68,6 +99,12 @@ pub struct Description {
     pub closed_at: Option<DateTime<Utc>>,
     /// For search.
     pub labels: BTreeMap<String, String>,
+    /// When it is cancelled if it is still open.
+    pub deadline: Option<DateTime<Utc>>,
+    /// The fingerprint of the body it was started with.
+    pub code: Option<String>,
+    /// What its body published last.
+    pub state: Option<Payload>,
     /// What it waits for and what it owes.
     #[serde(flatten)]
     pub now: Now,
@@ -80,6 +117,8 @@ pub struct Now {
     pub activities: Vec<PendingActivity>,
     /// Pending timers.
     pub timers: Vec<PendingTimer>,
+    /// Children that have not closed yet.
+    pub children: Vec<PendingChild>,
     /// Undos that would have to run if it unwound now, in order.
     pub owed_undos: Vec<PlannedUndo>,
     /// Why it will not move without an operator.
@@ -103,6 +142,37 @@ pub struct PendingActivity {
     pub retry_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub last_failure: Option<String>,
+    /// It is a probe: attempts of the step have run out, and it looks what became of it.
+    pub verifying: bool,
+    /// It waits for an operator.
+    pub parked: bool,
+}
+
+/// A child that has not closed.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingChild {
+    /// The command.
+    pub seq: Seq,
+    /// [`hansom_core::Workflow::NAME`].
+    #[serde(rename = "type")]
+    pub workflow_type: String,
+    /// The child, as this workflow named it.
+    pub workflow_id: String,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// Whether it has been asked to cancel.
+    pub cancelling: bool,
+}
+
+/// What a workflow shows of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct State {
+    /// As its starter named it.
+    pub workflow_id: String,
+    /// The run.
+    pub run: Uuid,
+    /// What its body published last; none while it has published nothing.
+    pub state: Option<Payload>,
 }
 
 /// A timer that has not fired.

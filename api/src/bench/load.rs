@@ -1,12 +1,11 @@
 //! Puts load on a worker: many sagas at once, or a few one after the other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hansom_core::{Payload, Workflow};
-use hansom_engine::{Client, IdReuse, StartRequest};
+use hansom_engine::{Client, StartRequest};
 
 use super::BenchError;
 use super::report::{Latency, Rate};
@@ -16,13 +15,8 @@ use super::saga::{Bench, Order};
 const WAIT: Duration = Duration::from_mins(1);
 
 pub(super) fn request(prefix: &str, n: u64) -> Result<StartRequest, BenchError> {
-    Ok(StartRequest {
-        workflow_type: Bench::NAME.to_owned(),
-        workflow_id: format!("{prefix}-{n}"),
-        input: Payload::of(&Order::new(n))?,
-        labels: BTreeMap::new(),
-        id_reuse: IdReuse::default(),
-    })
+    let input = Payload::of(&Order::new(n))?;
+    Ok(StartRequest::new(Bench::NAME, &format!("{prefix}-{n}"), input))
 }
 
 /// All at once; timed until the last is closed.

@@ -1,11 +1,10 @@
 //! Sagas asleep on a timer: they must cost rows, not memory.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hansom_core::{Payload, Workflow};
-use hansom_engine::{IdReuse, StartRequest, Worker};
+use hansom_engine::{StartRequest, Worker};
 use sqlx::PgPool;
 
 use super::report::Asleep;
@@ -30,13 +29,8 @@ where
         .map(|n| {
             let client = client.clone();
             async move {
-                let request = StartRequest {
-                    workflow_type: Sleeper::NAME.to_owned(),
-                    workflow_id: format!("sleeper-{n}"),
-                    input: Payload::of(&SECONDS)?,
-                    labels: BTreeMap::new(),
-                    id_reuse: IdReuse::default(),
-                };
+                let id = format!("sleeper-{n}");
+                let request = StartRequest::new(Sleeper::NAME, &id, Payload::of(&SECONDS)?);
                 client.start_raw(request).await.map_err(BenchError::from)
             }
         })

@@ -24,7 +24,7 @@ impl From<ClientError> for Problem {
                 );
                 Self::new(kinds::WORKFLOW_UNKNOWN, detail).field("/type")
             }
-            ClientError::UnknownSignal { .. } => {
+            ClientError::UnknownSignal { .. } | ClientError::UnknownUpdate { .. } => {
                 Self::new(kinds::SIGNAL_UNKNOWN, detail).field("name")
             }
             ClientError::InvalidInput(_) => Self::new(kinds::INPUT_INVALID, detail).field("/input"),
@@ -32,7 +32,9 @@ impl From<ClientError> for Problem {
                 Self::new(kinds::PAYLOAD_TOO_LARGE, detail).limit(limit as u64)
             }
             ClientError::InputConflict { .. } => Self::new(kinds::INPUT_CONFLICT, detail),
-            ClientError::Closed { .. } => Self::new(kinds::WORKFLOW_CLOSED, detail),
+            ClientError::Closed { .. } | ClientError::NotStuck(_) => {
+                Self::new(kinds::WORKFLOW_CLOSED, detail)
+            }
             ClientError::QueueFull { .. } => {
                 Self::new(kinds::QUEUE_FULL, detail).field("name").retry_after(1)
             }

@@ -99,7 +99,8 @@ fn start_request(body: &Document) -> Result<StartRequest, Problem> {
     let labels = body.texts("labels")?;
     check_labels(&labels)?;
     let id_reuse = id_reuse(body)?;
-    Ok(StartRequest { workflow_type, workflow_id, input, labels, id_reuse })
+    let request = StartRequest::new(&workflow_type, &workflow_id, input);
+    Ok(StartRequest { labels, id_reuse, ..request })
 }
 
 fn id_reuse(body: &Document) -> Result<IdReuse, Problem> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hansom_core::{Event, Ledger, Outcome, Status, Timestamp};
+use hansom_core::{Direction, Event, Ledger, Outcome, Seq, Status, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -11,8 +11,8 @@ use crate::ClientError;
 use crate::address::{NAMESPACE, part_of};
 use crate::store::{history, to_time, workflow};
 use crate::view::{
-    Description, Filter, HistoryEvent, Now, Page, PendingActivity, PendingTimer, Stuck, Summary,
-    UndoPlan,
+    Description, Filter, HistoryEvent, Now, Page, PendingActivity, PendingChild, PendingTimer,
+    Stuck, Summary, UndoPlan,
 };
 use crate::worker::hub::{News, Watcher};
 
@@ -52,6 +52,9 @@ impl Client {
             started_at: summary.started_at,
             closed_at: summary.closed_at,
             labels: summary.labels,
+            deadline: ledger.deadline().map(to_time),
+            code: ledger.code().map(str::to_owned),
+            state: ledger.published().cloned(),
             now,
         })
     }
@@ -119,20 +122,29 @@ impl Client {
     pub(super) async fn hear_of_close(
         &self,
         workflow_id: &str,
-        (run, mut watcher): (Uuid, Watcher),
+        (mut run, mut watcher): (Uuid, Watcher),
         wait: Duration,
     ) -> Result<Outcome, ClientError> {
         let end = Instant::now() + wait;
+        let continued = |outcome: &Outcome| outcome.status == Status::Continued;
         let poll = || if self.is_local(workflow_id) { POLL_OWN } else { POLL };
         let mut look = (Instant::now() + poll()).min(end);
         loop {
             match tokio::time::timeout_at(look, watcher.next()).await {
-                Ok(News::Closed(outcome)) => return Ok(outcome),
+                Ok(News::Closed(outcome)) if !continued(&outcome) => return Ok(outcome),
                 Ok(News::Touched) => continue,
-                Err(_) => {}
+                Ok(News::Closed(_)) | Err(_) => {}
             }
-            if let Some(outcome) = self.outcome_of(workflow_id, run).await? {
-                return Ok(outcome);
+            match self.outcome_of(workflow_id, run).await? {
+                Some(outcome) if continued(&outcome) => {
+                    // It goes on in the next run, and so does whoever waits.
+                    run = self.row(workflow_id).await?.run;
+                    watcher = self.hub.watch(run);
+                    look = Instant::now();
+                    continue;
+                }
+                Some(outcome) => return Ok(outcome),
+                None => {}
             }
             if Instant::now() >= end {
                 return Err(ClientError::StillOpen(workflow_id.to_owned()));
@@ -178,18 +190,29 @@ fn now(ledger: &Ledger) -> Now {
     let activities = running.iter().map(|(seq, running)| PendingActivity {
         seq: *seq,
         activity: running.call.activity.clone(),
-        undo_of: (running.of != *seq).then_some(running.of),
+        undo_of: (running.direction == Direction::Undo).then_some(running.of),
         attempt: running.attempt,
         retry_at: running.retry_at.map(to_time),
         last_failure: running.last_failure.clone(),
+        verifying: running.direction == Direction::Verify,
+        parked: running.parked,
     });
-    let timers = ledger.alarms().iter().filter(|(seq, _)| !running.contains_key(seq));
+    let children = ledger.children().iter().map(|(seq, child)| PendingChild {
+        seq: *seq,
+        workflow_type: child.start.workflow_type.clone(),
+        workflow_id: child.start.workflow_id.clone(),
+        started_at: to_time(child.since),
+        cancelling: child.cancelling,
+    });
+    let timer = |seq: &Seq| *seq != Seq::DEADLINE && !running.contains_key(seq);
+    let timers = ledger.alarms().iter().filter(|(seq, _)| timer(seq));
     let open = !ledger.status().is_closed();
     Now {
         activities: activities.collect(),
         timers: timers
             .map(|(seq, due)| PendingTimer { seq: *seq, fires_at: to_time(*due) })
             .collect(),
+        children: children.collect(),
         owed_undos: ledger.undo_plan(),
         stuck: ledger
             .stuck()

@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::messages::message_id;
 use super::{Client, check_size, invalid};
 use crate::ClientError;
 use crate::address::{Address, NAMESPACE, is_id, part_of};
-use crate::owner::{NewStart, StartAnswer, started};
+use crate::owner::{NewStart, StartAnswer, first_row};
 use crate::store::workflow::Row;
-use crate::store::{history, workflow};
-use crate::view::{IdReuse, StartRequest, Started};
+use crate::store::{from_time, history, workflow};
+use crate::view::{IdReuse, SignalRequest, StartRequest, Started};
 use crate::worker::hub::Watcher;
 use crate::worker::told::ToLane;
 
@@ -47,6 +48,8 @@ impl Client {
             input: Payload::of(input).map_err(|error| invalid(&error))?,
             labels: std::collections::BTreeMap::new(),
             id_reuse: IdReuse::default(),
+            deadline: None,
+            signal: None,
         })
         .await
     }
@@ -110,6 +113,11 @@ impl Client {
             return Err(ClientError::InvalidId(request.workflow_id.clone()));
         }
         check_size("the input", &request.input)?;
+        if let Some(signal) = &request.signal {
+            check_size("the signal", &signal.payload)?;
+            self.check_signal(&request.workflow_type, &signal.name, &signal.payload)?;
+            message_id(signal.id.as_deref())?;
+        }
         // Refused here, because the database would refuse the whole batch it is in.
         let unstorable = |text: &String| text.contains('\0') || text.len() > LABEL_MAX;
         if request.labels.len() > LABELS_MAX
@@ -132,6 +140,7 @@ impl Client {
         address: &Address,
         request: &StartRequest,
     ) -> Result<bool, ClientError> {
+        let events = self.first_events(request)?;
         // Kept until the commit: what waits for one is bounded, also when nobody waits for it.
         let permit = Arc::clone(&self.starts).acquire_owned();
         let permit = tokio::time::timeout(PATIENCE, permit).await;
@@ -144,7 +153,7 @@ impl Client {
             let start = NewStart {
                 address: address.clone(),
                 workflow_type: request.workflow_type.clone(),
-                input: request.input.clone(),
+                events: events.clone(),
                 labels: labels.clone(),
                 reply,
                 permit,
@@ -159,9 +168,38 @@ impl Client {
                 }
             }
         }
-        let (events, labels) = (started(&request.input), labels.as_deref());
-        let kind = request.workflow_type.as_str();
-        Ok(workflow::start(&self.pool, address, kind, &events, labels).await?)
+        let start = workflow::NewRun {
+            address,
+            workflow_type: &request.workflow_type,
+            events: &first_row(&events),
+            labels: labels.as_deref(),
+            deadline: request.deadline,
+        };
+        Ok(workflow::start(&self.pool, &start).await?)
+    }
+
+    /// The events that it begins with.
+    fn first_events(&self, request: &StartRequest) -> Result<Vec<Event>, ClientError> {
+        let kind = self.registry.workflow(&request.workflow_type);
+        let started = Event::Started {
+            input: request.input.clone(),
+            code: kind.and_then(|kind| kind.code).map(|code| code.to_string()),
+            deadline: request.deadline.map(from_time),
+            parent: None,
+            continued: None,
+        };
+        let mut events = vec![started];
+        if let Some(SignalRequest { name, id, payload }) = request.signal.clone() {
+            events.push(Event::Signalled { name, id: message_id(id.as_deref())?, payload });
+        }
+        Ok(events)
+    }
+
+    /// A run that was there already hears the signal that the start came with.
+    async fn signal_existing(&self, request: &StartRequest) -> Result<(), ClientError> {
+        let Some(SignalRequest { name, id, payload }) = &request.signal else { return Ok(()) };
+        let workflow_id = &request.workflow_id;
+        self.signal_raw(workflow_id, name, id.as_deref(), payload.clone()).await
     }
 
     /// The id is taken: by the same start, by another, or by a closed run that
@@ -183,7 +221,9 @@ impl Client {
                 (_, IdReuse::Reject) => false,
             };
             if !reuse {
-                return same.map(|()| Started { run: row.run, existing: true });
+                same?;
+                self.signal_existing(request).await?;
+                return Ok(Started { run: row.run, existing: true });
             }
             address.run_no = row.run_no + 1;
             if self.start_at(&address, request).await? {

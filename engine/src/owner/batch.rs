@@ -1,13 +1,15 @@
 //! What one commit carries, and what may happen only after it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityContext, Call, Direction, Event, Outcome, Payload, Seq, Status, Timestamp, UndoStatus,
+    ActivityContext, Call, Direction, Event, Origin, Outcome, Seq, Status, Timestamp, UndoStatus,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
+use super::kin::Kin;
 use crate::address::{Address, Part};
 
 /// So much history in one commit, about; then nothing is taken in until it is committed.
@@ -25,6 +27,7 @@ pub(crate) struct Batch {
     pub(crate) alarms_set: Vec<AlarmRow>,
     pub(crate) alarms_dropped: Vec<(Part, Uuid, Seq, Timestamp)>,
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
+    pub(crate) kin: Kin,
     pub(crate) after: After,
     /// Of history, about.
     pub(crate) bytes: usize,
@@ -72,6 +75,8 @@ pub(crate) struct HistoryRow {
 pub(crate) struct UpdateRow {
     pub(crate) address: Arc<Address>,
     pub(crate) cached: Cached,
+    /// To be merged into those it has.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 /// The part of a workflow's row that changes: a cache of its history.
@@ -113,6 +118,8 @@ pub(crate) struct Dispatch {
     pub(crate) seq: Seq,
     /// The action this serves: `seq` itself, or what it undoes.
     pub(crate) of: Seq,
+    /// The run that acted, when it is another one.
+    pub(crate) origin: Option<Origin>,
     pub(crate) direction: Direction,
     pub(crate) attempt: u32,
     pub(crate) call: Call,
@@ -129,7 +136,11 @@ pub(crate) struct Dispatch {
 impl Dispatch {
     /// What its handler may know of it.
     pub(crate) fn context(&self) -> ActivityContext {
-        let (id, run) = (&*self.address.workflow_id, self.address.run.to_string());
+        // What another run did is undone under that run's name.
+        let (id, run) = match &self.origin {
+            Some(Origin { workflow_id, run }) => (workflow_id.as_str(), run.clone()),
+            None => (&*self.address.workflow_id, self.address.run.to_string()),
+        };
         ActivityContext::new(id, run, self.of, self.direction, self.attempt)
     }
 }
@@ -153,6 +164,7 @@ impl Batch {
             && self.alarms_set.is_empty()
             && self.alarms_dropped.is_empty()
             && self.consumed.is_empty()
+            && self.kin.is_empty()
             && self.after.dispatches.is_empty()
     }
 
@@ -187,7 +199,6 @@ impl HistoryRow {
 }
 
 /// The JSON of a first history row.
-pub(crate) fn started(input: &Payload) -> String {
-    let event = Event::started(input.clone());
-    serde_json::to_string(&[event]).expect("events are plain data")
+pub(crate) fn first_row(events: &[Event]) -> String {
+    serde_json::to_string(events).expect("events are plain data")
 }

@@ -20,6 +20,8 @@
 
 mod batch;
 mod intake;
+mod kin;
+mod memory;
 pub(crate) mod remote;
 mod resident;
 mod runs;
@@ -30,13 +32,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Attempt, Event, Machine, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Attempt, Machine, Seq, Status, Timestamp, UndoStatus};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
-pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, started};
+pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, first_row};
 pub(crate) use intake::{Answer, Message, NewStart, Stored};
+pub(crate) use kin::{Heir, Kin, NewChild, Sent};
 use resident::{Resident, Scene};
 use runs::{Runs, Wake};
 
@@ -61,6 +64,9 @@ pub(crate) struct Owner {
     consuming: HashSet<(Part, Uuid, String)>,
     commits: Commits,
     random: SmallRng,
+    partitions: i32,
+    /// Bodies that begin anew: when, and how often they have panicked where they are.
+    replays: BTreeMap<(Timestamp, Uuid), (Arc<Address>, u32)>,
 }
 
 struct Alarms {
@@ -77,7 +83,7 @@ struct Commits {
 }
 
 impl Owner {
-    pub(crate) fn new(registry: Arc<Registry>, seed: u64) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, partitions: i32, seed: u64) -> Self {
         Self {
             registry,
             parts: HashMap::new(),
@@ -86,6 +92,8 @@ impl Owner {
             consuming: HashSet::new(),
             commits: Commits { gathering: Batch::following(0), in_flight: None, done: 0 },
             random: SmallRng::seed_from_u64(seed),
+            partitions,
+            replays: BTreeMap::new(),
         }
     }
 
@@ -134,6 +142,7 @@ impl Owner {
         self.runs.forget(&parts);
         self.alarms.near.retain(|_, address| !parts.contains(&address.part));
         self.consuming.retain(|(part, ..)| !parts.contains(part));
+        self.replays.retain(|_, (address, _)| !parts.contains(&address.part));
     }
 
     /// Drops everything: it is fenced, or does not know what took place.
@@ -146,7 +155,7 @@ impl Owner {
 
     /// Starts a workflow.
     pub(crate) fn start(&mut self, start: NewStart, now: Timestamp) {
-        let NewStart { address, workflow_type, input, labels, reply, permit } = start;
+        let NewStart { address, workflow_type, events, labels, reply, permit } = start;
         let mine = self.parts.get(&address.part).is_some_and(|holding| !holding.leaving);
         if !mine {
             // Whoever asked may be gone.
@@ -158,21 +167,23 @@ impl Owner {
             return;
         }
         let address = Arc::new(address);
+        let replies = &mut self.commits.gathering.after.replies;
+        replies.push((address.run, reply, permit));
         let machine = Machine::new(self.registry.workflow(&workflow_type), address.run.as_u128());
         let cached =
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
         let mut run = Resident::new(Arc::clone(&address), machine, cached, now);
-        let batch = &mut self.commits.gathering;
-        batch.after.replies.push((address.run, reply, permit));
-        let address_of_row = Arc::clone(&address);
-        batch.starts.push(NewRow {
-            address: address_of_row,
+        self.commits.gathering.starts.push(NewRow {
+            address: Arc::clone(&address),
             workflow_type,
             started_at: now,
             labels,
         });
-        run.tell(Event::started(input), &mut self.scene(address.part, now));
-        self.runs.insert(run, now);
+        let mut scene = self.scene(address.part, now);
+        for event in events {
+            run.tell(event, &mut scene);
+        }
+        self.keep(run, now);
     }
 
     /// An attempt was answered.
@@ -198,6 +209,7 @@ impl Owner {
 
     /// All alarms due by `now` ring.
     pub(crate) fn ring(&mut self, now: Timestamp) {
+        self.replay(now);
         while let Some(entry) = self.alarms.near.first_entry() {
             let (due, _, seq) = *entry.key();
             if due > now {
@@ -210,7 +222,9 @@ impl Owner {
 
     /// When the next alarm rings.
     pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
-        self.alarms.near.keys().next().map(|(due, ..)| *due)
+        let alarm = self.alarms.near.keys().next().map(|(due, ..)| *due);
+        let replay = self.replays.keys().next().map(|(due, _)| *due);
+        alarm.into_iter().chain(replay).min()
     }
 
     /// The alarms due before `horizon` are about to be read: what is set from
@@ -231,81 +245,6 @@ impl Owner {
     fn wake(&mut self, address: &Arc<Address>, wake: Wake, now: Timestamp) {
         if let Some(wake) = self.runs.wake_later(address, wake) {
             self.with(address.run, now, |run, scene| wake.up(run, scene));
-        }
-    }
-
-    /// Runs whose history is wanted, at most `limit`, unless some are on their way.
-    pub(crate) fn take_wanted(&mut self, limit: usize) -> Vec<Arc<Address>> {
-        self.runs.take_wanted(limit)
-    }
-
-    /// A load begins: what leaves memory from now on is newer than what it brings.
-    pub(crate) fn loading(&mut self) {
-        self.runs.loading();
-    }
-
-    /// A load is over. `asked` without a row among `stored` do not exist, but for
-    /// the `unreadable`: what waits for those stays where it is.
-    pub(crate) fn loaded(
-        &mut self,
-        asked: &[Arc<Address>],
-        (stored, unreadable): (Vec<Stored>, &[Uuid]),
-        now: Timestamp,
-    ) {
-        for stored in stored {
-            self.load(stored, now);
-        }
-        for address in asked {
-            let wakes = self.runs.give_up(address);
-            if unreadable.contains(&address.run) {
-                continue;
-            }
-            for wake in wakes {
-                wake.happen_to_nobody(address, &mut self.commits.gathering);
-            }
-        }
-        self.runs.loading_is_over();
-    }
-
-    fn load(&mut self, stored: Stored, now: Timestamp) {
-        let Stored { address, workflow_type, cached, history } = stored;
-        let Some(holding) = self.parts.get(&address.part).copied() else { return };
-        if self.runs.has_moved(address.part) {
-            return;
-        }
-        let Some(wakes) = self.runs.expects(address.run) else { return };
-        let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
-        let machine =
-            Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
-        let mut run = Resident::new(Arc::clone(&address), machine, cached, last_at);
-        let mut scene = self.scene(address.part, now);
-        if !run.is_closed() {
-            run.resume(cached.hot && !holding.clean, &mut scene);
-        }
-        for wake in wakes {
-            wake.up(&mut run, &mut scene);
-        }
-        // The last owner's clock may have been a little ahead of this one's: a
-        // retry that it began has no row any more.
-        for (seq, due) in run.machine.ledger().alarms() {
-            if *due <= now.after(HORIZON) {
-                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(&address));
-            }
-        }
-        self.runs.insert(run, now);
-    }
-
-    /// Parks and drops runs that nothing happens to, longest idle first.
-    pub(crate) fn evict(&mut self, now: Timestamp) {
-        let done = self.commits.done;
-        // Those that cannot leave yet line up again, and are not seen twice.
-        for _ in 0..self.runs.idle() {
-            let Some(run) = self.runs.next_idle(now) else { return };
-            if self.runs.get_mut(run).is_some_and(|run| run.cached.hot) {
-                self.with(run, now, Resident::park);
-            } else {
-                self.runs.drop_idle(run, done, now);
-            }
         }
     }
 
@@ -376,7 +315,7 @@ impl Owner {
         let Some(mut resident) = self.runs.take(run) else { return };
         let part = resident.address.part;
         act(&mut resident, &mut self.scene(part, now));
-        self.runs.insert(resident, now);
+        self.keep(resident, now);
     }
 
     fn scene(&mut self, part: Part, now: Timestamp) -> Scene<'_> {
@@ -387,6 +326,7 @@ impl Owner {
             now,
             dispatch,
             jitter: self.random.random::<f64>(),
+            partitions: self.partitions,
         }
     }
 }

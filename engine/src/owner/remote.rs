@@ -87,7 +87,8 @@ impl Resident {
         let here = |(seq, running): (&Seq, &Running)| {
             running.is_under_way() && !self.elsewhere.contains(seq)
         };
-        ledger.status() != Status::Stuck && ledger.running().iter().any(here)
+        let stuck = ledger.status() == Status::Stuck;
+        (!stuck && ledger.running().iter().any(here)) || self.wants_replay()
     }
 
     /// Whether an attempt of this step is out of this run's hands.

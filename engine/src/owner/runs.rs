@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Event, Payload, Seq, Status, Timestamp};
+use hansom_core::{Seq, Status, Timestamp};
 use uuid::Uuid;
 
 use super::resident::{Resident, Scene};
@@ -44,6 +44,8 @@ pub(crate) enum Wake {
     Alarm(Seq, Timestamp),
     /// A message.
     Message(Message),
+    /// Its body begins anew; so often it has panicked where it is.
+    Body(u32),
 }
 
 impl Runs {
@@ -228,13 +230,21 @@ impl Wake {
                 }
             }
             Self::Message(message) => {
+                scene.batch.consume(&run.address, message.key.clone());
+                let status = run.machine.ledger().status();
                 if message.key.starts_with("outcome:") {
                     run.outcome(&message.key, message.payload.as_deref(), scene);
-                } else if let Some(event) = message.event(run) {
+                } else if let Some(event) = message.event(run.machine.ledger()) {
                     run.tell(event, scene);
+                } else if let Some(at) = run.cached.closed_at
+                    && status == Status::Continued
+                    && message.is_for_heirs()
+                {
+                    scene.batch.kin.forward(message, at);
                 }
-                scene.batch.consume(&run.address, message.key);
             }
+            // It has been told before it was taken up.
+            Self::Body(_) => {}
         }
     }
 
@@ -245,30 +255,7 @@ impl Wake {
                 batch.alarms_dropped.push((address.part, address.run, seq, due));
             }
             Self::Message(message) => batch.consume(address, message.key),
+            Self::Body(_) => {}
         }
-    }
-}
-
-impl Message {
-    /// The event it is, unless it comes too late or a second time.
-    fn event(&self, run: &Resident) -> Option<Event> {
-        let ledger = run.machine.ledger();
-        if ledger.status().is_closed() {
-            return None;
-        }
-        if let Some(id) = self.key.strip_prefix("signal:") {
-            let payload = self.payload.clone().and_then(|payload| Payload::parse(payload).ok())?;
-            let name = self.name.clone()?;
-            return (!ledger.has_seen(id)).then(|| Event::Signalled {
-                name,
-                id: id.to_owned(),
-                payload,
-            });
-        }
-        let cancels = self.key == "cancel"
-            && !ledger.pivoted()
-            && matches!(ledger.status(), Status::Running | Status::Stuck)
-            && ledger.cause().is_none();
-        cancels.then(|| Event::CancelRequested { reason: self.payload.clone() })
     }
 }

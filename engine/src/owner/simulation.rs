@@ -149,7 +149,8 @@ impl World {
         }
         let (reply, answer) = oneshot::channel();
         let workflow_type = "saga".to_owned();
-        let start = NewStart { address, workflow_type, input, labels: None, reply, permit: None };
+        let events = vec![Event::started(input)];
+        let start = NewStart { address, workflow_type, events, labels: None, reply, permit: None };
         let now = self.now_of(at);
         self.workers[at].start(start, answer, now);
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hansom_core::{Status, Timestamp, UndoStatus};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{int, status_code, to_time, undo_code};
 use crate::address::Address;
-use crate::owner::{Batch, Cached, NewRow};
+use crate::owner::{Batch, Cached, Heir, Kin, Message, NewChild, NewRow, Sent};
 
 /// A lane of a worker, as its fence knows it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Columns {
     alarms_set: AlarmsSet,
     alarms_dropped: AlarmsDropped,
     consumed: Consumed,
+    kin: Option<String>,
+    hint: Option<String>,
 }
 
 /// What every table calls a run by.
@@ -79,6 +82,7 @@ struct Updated {
     undo: Vec<i16>,
     hot: Vec<bool>,
     closed_at: Vec<Option<DateTime<Utc>>>,
+    labels: Vec<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +128,8 @@ impl From<Batch> for Columns {
             history.push((row.part, row.run), int(row.event), to_time(row.at), row.into_json());
         }
         for row in batch.updates {
-            columns.updated.push(&row.address, row.cached);
+            let labels = row.labels.map(|labels| json!(labels).to_string());
+            columns.updated.push(&row.address, row.cached, labels);
         }
         for row in batch.alarms_set {
             columns.alarms_set.keys.push(&row.address);
@@ -142,6 +147,7 @@ impl From<Batch> for Columns {
             columns.consumed.run.push(run);
             columns.consumed.message.push(message);
         }
+        columns.kin = (!batch.kin.is_empty()).then(|| told(batch.kin).to_string());
         columns
     }
 }
@@ -167,7 +173,8 @@ impl History {
 }
 
 impl Updated {
-    fn push(&mut self, address: &Address, cached: Cached) {
+    fn push(&mut self, address: &Address, cached: Cached, labels: Option<String>) {
+        self.labels.push(labels);
         self.keys.push(address);
         self.status.push(status_code(cached.status));
         self.undo.push(undo_code(cached.undo));
@@ -176,7 +183,46 @@ impl Updated {
     }
 }
 
+/// What runs say to others, as `hansom.tell_kin` reads it.
+fn told(kin: Kin) -> Value {
+    let children = kin.children.into_iter().map(|child| {
+        let NewChild { parent, address, workflow_type, events, taken } = child;
+        json!({
+            "part": address.part, "namespace": &*address.namespace,
+            "workflow_id": &*address.workflow_id, "run": address.run, "type": workflow_type,
+            "events": events, "parent_part": parent.part,
+            "parent_workflow_id": &*parent.workflow_id, "parent_run_no": parent.run_no,
+            "parent_run": parent.run, "message": taken.0, "taken": taken.1,
+        })
+    });
+    let heirs = kin.heirs.into_iter().map(|heir| {
+        let Heir { before, address, workflow_type, events, deadline } = heir;
+        json!({
+            "part": address.part, "namespace": &*address.namespace,
+            "workflow_id": &*address.workflow_id, "run_no": address.run_no, "run": address.run,
+            "type": workflow_type, "events": events, "deadline": deadline.map(to_time),
+            "before": before,
+        })
+    });
+    let messages = kin.messages.into_iter().map(|Sent { sender, message }| {
+        let Message { address, key, name, payload } = message;
+        json!({
+            "part": address.part, "run": address.run, "message": key,
+            "namespace": &*address.namespace, "workflow_id": &*address.workflow_id,
+            "run_no": address.run_no, "name": name, "payload": payload, "sender": sender,
+        })
+    });
+    let [children, heirs, messages]: [Vec<_>; 3] =
+        [children.collect(), heirs.collect(), messages.collect()];
+    json!({ "children": children, "heirs": heirs, "messages": messages })
+}
+
 impl Columns {
+    /// Whom to wake once it is committed: other workers that own what it speaks to.
+    pub(crate) fn wakes(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// The rows of one of the four commits of many short sagas, for measuring.
     pub(crate) fn of_ceiling(
         number: i64,
@@ -199,7 +245,7 @@ impl Columns {
                 3 => {
                     let (status, undo) = (Status::Completed, UndoStatus::None);
                     let cached = Cached { status, undo, hot: false, closed_at: Some(at) };
-                    columns.updated.push(address, cached);
+                    columns.updated.push(address, cached, None);
                 }
                 _ => {}
             }
@@ -216,12 +262,12 @@ pub(crate) async fn commit(
     lane: Lane,
     columns: &Columns,
 ) -> Result<Vec<Uuid>, CommitError> {
-    let Columns { number, started, history, updated, alarms_set, alarms_dropped, consumed } =
-        columns;
+    let Columns { number, started, history, updated, alarms_set, alarms_dropped, .. } = columns;
+    let Columns { consumed, kin, hint, .. } = columns;
     let lost = sqlx::query_scalar!(
         "select hansom.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
              $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32,
-             $33, $34, $35, $36, $37, $38, $39, $40)",
+             $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43)",
         lane.worker,
         lane.lane,
         number,
@@ -248,6 +294,7 @@ pub(crate) async fn commit(
         &updated.undo,
         &updated.hot,
         &updated.closed_at as _,
+        &updated.labels as _,
         &alarms_set.keys.part,
         &alarms_set.due,
         &alarms_set.keys.run,
@@ -262,6 +309,8 @@ pub(crate) async fn commit(
         &consumed.part,
         &consumed.run,
         &consumed.message,
+        kin.as_deref(),
+        hint.as_deref(),
     )
     .fetch_one(connection)
     .await

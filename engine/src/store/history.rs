@@ -58,6 +58,47 @@ pub(crate) async fn page(
     page.collect()
 }
 
+/// The rows of one run with answers to updates, from the one that begins with event `from` on.
+pub(crate) async fn answers(
+    pool: &PgPool,
+    part: Part,
+    run: Uuid,
+    from: i32,
+) -> Result<Vec<(i32, Timestamp, Vec<Event>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select event, at, events from hansom.history
+         where part = $1 and run = $2 and event >= $3 and events like '%{"answer":%'
+         order by event"#,
+        part,
+        run,
+        from,
+    )
+    .fetch_all(pool)
+    .await?;
+    let rows = rows
+        .iter()
+        .map(|row| decode(row.at, &row.events).map(|(at, events)| (row.event, at, events)));
+    rows.collect()
+}
+
+/// The last row of one run in which its body published something.
+pub(crate) async fn last_published(
+    pool: &PgPool,
+    part: Part,
+    run: Uuid,
+) -> Result<Option<Vec<Event>>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select at, events from hansom.history
+         where part = $1 and run = $2 and events like '%{"publish":%'
+         order by event desc limit 1"#,
+        part,
+        run,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| decode(row.at, &row.events)).transpose()?.map(|(_, events)| events))
+}
+
 /// The histories of many runs. One that cannot be read is left out, and said.
 pub(crate) async fn of_all(
     pool: &PgPool,

@@ -106,16 +106,21 @@ pub(crate) async fn run(
     .await
 }
 
+/// A run to start.
+pub(crate) struct NewRun<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) workflow_type: &'a str,
+    /// The JSON of its first history row.
+    pub(crate) events: &'a str,
+    pub(crate) labels: Option<&'a str>,
+    pub(crate) deadline: Option<DateTime<Utc>>,
+}
+
 /// Starts a run where another process owns the partition; false when the id is taken.
-pub(crate) async fn start(
-    pool: &PgPool,
-    address: &Address,
-    workflow_type: &str,
-    events: &str,
-    labels: Option<&str>,
-) -> Result<bool, sqlx::Error> {
+pub(crate) async fn start(pool: &PgPool, run: &NewRun<'_>) -> Result<bool, sqlx::Error> {
+    let NewRun { address, workflow_type, events, labels, deadline } = run;
     sqlx::query_scalar!(
-        r#"select hansom.start($1, $2, $3, $4, $5, $6, $7, $8) as "started!""#,
+        r#"select hansom.start($1, $2, $3, $4, $5, $6, $7, $8, $9, true) as "started!""#,
         address.part,
         &*address.namespace,
         &*address.workflow_id,
@@ -123,7 +128,8 @@ pub(crate) async fn start(
         address.run,
         workflow_type,
         events,
-        labels,
+        *labels,
+        *deadline,
     )
     .fetch_one(pool)
     .await

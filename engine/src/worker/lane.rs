@@ -5,6 +5,7 @@
 //! one commit, and throughput grows with the load. Everything slow (loads,
 //! polls, attempts) happens elsewhere and comes back as a message.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,6 +79,8 @@ struct Commits {
     idle: Option<Committer>,
     under_way: Option<Committing>,
     done: i64,
+    /// Partitions whose inboxes the commit under way writes to.
+    pokes: Vec<Part>,
 }
 
 impl Lane {
@@ -87,9 +90,11 @@ impl Lane {
         inbox: UnboundedReceiver<ToLane>,
         back: UnboundedSender<ToLane>,
     ) -> Self {
-        let owner = Owner::new(Arc::clone(&shared.registry), rand::random());
+        let owner =
+            Owner::new(Arc::clone(&shared.registry), shared.hub.partitions(), rand::random());
         let errands = Errands::new(shared.pool.clone(), shared.runtime.clone(), back.clone());
-        let commits = Commits { fenced: None, idle: None, under_way: None, done: 0 };
+        let commits =
+            Commits { fenced: None, idle: None, under_way: None, done: 0, pokes: Vec::new() };
         let outbox = Outbox::start(shared.pool.clone(), &shared.runtime, back.clone());
         let releases = Vec::new();
         Self { index, shared, owner, errands, inbox, back, commits, releases, outbox }
@@ -245,7 +250,23 @@ impl Lane {
         }
         let Some(batch) = self.owner.seal() else { return };
         let Some(committer) = self.commits.idle.take() else { return };
-        self.commits.under_way = Some(commit(committer, batch));
+        let (mine, hint) = self.listeners(&batch);
+        self.commits.pokes = mine;
+        self.commits.under_way = Some(commit(committer, batch, hint));
+    }
+
+    /// Who hears what this batch says to other runs: partitions of this worker, to be poked
+    /// when it is committed, and a hint for the others.
+    fn listeners(&self, batch: &Batch) -> (Vec<Part>, Option<String>) {
+        let parts: BTreeSet<_> = batch.kin.parts().collect();
+        let (mine, others): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|part| self.shared.hub.lane_of(*part).is_some());
+        let hint = match others[..] {
+            [] => None,
+            [part] => Some(part.to_string()),
+            _ => Some("inbox".to_owned()),
+        };
+        (mine, hint)
     }
 
     fn committed(&mut self, fate: Fate) {
@@ -260,6 +281,12 @@ impl Lane {
             }
         };
         self.commits.done += 1;
+        for part in self.commits.pokes.drain(..) {
+            if let Some(lane) = self.shared.hub.lane_of(part) {
+                // A lane that stops leaves the inbox to the next owner.
+                let _ = lane.send(ToLane::Poke);
+            }
+        }
         let mut after = self.owner.committed(&lost);
         if let Some(fenced) = self.commits.fenced {
             self.outbox.take(fenced, &mut after);
@@ -286,8 +313,8 @@ impl Lane {
     }
 }
 
-fn commit(committer: Committer, batch: Batch) -> Committing {
-    Box::pin(committer.commit(Columns::from(batch)))
+fn commit(committer: Committer, batch: Batch, hint: Option<String>) -> Committing {
+    Box::pin(committer.commit(Columns::from(batch).wakes(hint)))
 }
 
 /// The commit under way, or never.

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::hub::Hub;
 use super::told::ToLane;
 
-/// The channel; its payload is a partition, or `partitions`.
+/// The channel; its payload is a partition, `inbox` for several, or `partitions`.
 const CHANNEL: &str = "hansom";
 /// Where attempts wait to be claimed; its payload is a queue, and how many.
 const TASKS: &str = "hansom_task";
@@ -46,14 +46,22 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
                     let _ = lane.send(ToLane::Poke);
                 }
             }
+            Some(Err(_)) if hint.as_ref().is_some_and(|hint| hint.payload() == "inbox") => {
+                poke_all(hub);
+            }
             Some(Err(_)) => partitions.notify_one(),
             None => {
                 hub.bells().ring_all();
                 partitions.notify_one();
-                for lane in hub.lanes() {
-                    let _ = lane.send(ToLane::Poke);
-                }
+                poke_all(hub);
             }
         }
+    }
+}
+
+fn poke_all(hub: &Hub) {
+    for lane in hub.lanes() {
+        // A lane that has stopped needs no hints.
+        let _ = lane.send(ToLane::Poke);
     }
 }

@@ -1,6 +1,6 @@
 //! One id, many starters, and owners elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use hansom_core::{Payload, Status};
@@ -100,11 +100,8 @@ async fn an_id_is_used_again_by_one_of_many() {
         (worker(&database, &world).await, worker(&database, &world).await);
     shared_out(&sql, &[8, 8]).await;
     let request = || StartRequest {
-        workflow_type: "trip".to_owned(),
-        workflow_id: "t1".to_owned(),
-        input: Payload::of(&PATIENT).unwrap(),
-        labels: BTreeMap::new(),
         id_reuse: IdReuse::Allow,
+        ..StartRequest::new("trip", "t1", Payload::of(&PATIENT).unwrap())
     };
     for life in 1..=5 {
         let starts = (0..20).map(|n| if n % 2 == 0 { &here } else { &there }.start_raw(request()));
@@ -131,11 +128,8 @@ async fn what_cannot_be_stored_is_refused_and_stops_nobody_else() {
     let (worker, client) = worker(&database, &world).await;
     client.start::<Trip>("t1", &PATIENT).await.unwrap();
     let label = |key: &str, value: &str| StartRequest {
-        workflow_type: "trip".to_owned(),
-        workflow_id: "t2".to_owned(),
-        input: Payload::of(&AT_ONCE).unwrap(),
         labels: [(key.to_owned(), value.to_owned())].into(),
-        id_reuse: IdReuse::default(),
+        ..StartRequest::new("trip", "t2", Payload::of(&AT_ONCE).unwrap())
     };
     for (key, value) in [("a", "\0"), ("\0", "a"), ("a", &"x".repeat(256))] {
         let refused = client.start_raw(label(key, value)).await.unwrap_err();

@@ -58,6 +58,8 @@ struct Progress {
     /// Undos that came from other runs so far.
     inherited: u32,
     output: Option<Payload>,
+    /// What the next run of its id is started with.
+    next_input: Option<Payload>,
     published: Option<Payload>,
     stuck: Option<(StuckReason, String)>,
     /// What it left to whoever follows it.
@@ -177,7 +179,8 @@ impl Ledger {
                 self.debts.clear();
                 self.close(Status::Completed);
             }
-            Command::ContinueAsNew { carry, .. } => {
+            Command::ContinueAsNew { carry, input } => {
+                self.progress.next_input = Some(input.clone());
                 if *carry {
                     self.bequeath();
                 }

@@ -63,6 +63,11 @@ impl Ledger {
         self.progress.bequest.iter().cloned().map(leave).collect()
     }
 
+    /// What the next run of its id is started with, when it went on in one.
+    pub fn next_input(&self) -> Option<&Payload> {
+        self.progress.next_input.as_ref()
+    }
+
     /// The state that its body published last.
     pub fn published(&self) -> Option<&Payload> {
         self.progress.published.as_ref()

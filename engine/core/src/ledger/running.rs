@@ -32,6 +32,8 @@ pub struct Running {
     pub probe: Option<Call>,
     /// Of a probe: how many attempts the action had, and the last failure.
     pub exhausted: Option<(u32, String)>,
+    /// Of a probe: the action's name, and its options where they override its type's.
+    pub action: Option<(String, Option<ActivityOptions>)>,
     /// Attempts that do not count: made before an operator let it try again, or of the
     /// action before its probe.
     pub(super) before: u32,
@@ -55,6 +57,7 @@ impl Running {
             options: None,
             probe: None,
             exhausted: None,
+            action: None,
             before: 0,
             inherited: None,
             undo: None,
@@ -72,7 +75,7 @@ impl Running {
     }
 
     /// The attempts of the action itself, and its last failure.
-    pub(super) fn given_up(&self) -> (u32, String) {
+    pub fn given_up(&self) -> (u32, String) {
         let own = || (self.attempt.saturating_sub(1), self.last_failure.clone());
         let (attempts, reason) = match &self.exhausted {
             Some((attempts, reason)) => (*attempts, Some(reason.clone())),
@@ -86,7 +89,7 @@ impl Running {
     pub(super) fn verify(&mut self, attempts: u32, reason: &str, at: Timestamp) {
         let Some(probe) = self.probe.take() else { return };
         self.exhausted = Some((attempts, reason.to_owned()));
-        self.call = probe;
+        self.action = Some((std::mem::replace(&mut self.call, probe).activity, self.options));
         self.direction = Direction::Verify;
         self.begin_anew(at);
         (self.retry_at, self.last_failure, self.options) = (None, None, None);

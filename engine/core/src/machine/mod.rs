@@ -234,6 +234,11 @@ impl Machine {
         taken.push(event);
     }
 
+    /// Its type, when this binary has it.
+    pub fn kind(&self) -> Option<&WorkflowType> {
+        self.kind.as_ref()
+    }
+
     /// What its history adds up to.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -169,7 +169,7 @@ fn big_start(n: u8, waited_for: bool) -> (NewStart, Option<Receiver<StartAnswer>
     let start = NewStart {
         address: Address { part: 0, run, namespace, workflow_id, run_no: 1 },
         workflow_type: "nobody has it".to_owned(),
-        input: Payload::of(&"x".repeat(9 << 20)).unwrap(),
+        events: vec![Event::started(Payload::of(&"x".repeat(9 << 20)).unwrap())],
         labels: None,
         reply,
         permit: None,
@@ -179,7 +179,7 @@ fn big_start(n: u8, waited_for: bool) -> (NewStart, Option<Receiver<StartAnswer>
 
 #[test]
 fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
-    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 1), Timestamp(1));
+    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 4, 1), Timestamp(1));
     owner.gain(0, true);
     let mut answers = Vec::new();
     for n in 1..=3 {
@@ -198,7 +198,7 @@ fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
 
 #[test]
 fn a_start_that_nobody_waits_for_any_more_is_not_made() {
-    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 1), Timestamp(1));
+    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 4, 1), Timestamp(1));
     owner.gain(0, true);
     owner.start(big_start(1, false).0, now);
     assert!(owner.seal().is_none());

@@ -2,12 +2,13 @@
 //! Postgres would take and we must never ask for is refused with a panic.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
-use super::super::{AlarmRow, Batch, Cached, Dispatch, Message, Stored};
+use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Message, Sent, Stored};
 use crate::address::{Address, Part};
 
 pub(super) type WorkerId = u64;
@@ -23,6 +24,7 @@ pub(super) struct Packet {
     set: Vec<(Arc<Address>, Seq, Timestamp)>,
     dropped: Vec<Alarm>,
     consumed: Vec<(Part, Uuid, String)>,
+    kin: Rc<Kin>,
 }
 
 impl From<Batch> for Packet {
@@ -40,6 +42,7 @@ impl From<Batch> for Packet {
             set: set.collect(),
             dropped: dropped.map(|(part, run, seq, due)| (part, due, run, seq)).collect(),
             consumed: batch.consumed,
+            kin: Rc::new(batch.kin),
         }
     }
 }
@@ -154,8 +157,54 @@ impl Database {
         }
         p.dropped.iter().for_each(|alarm| drop(self.alarms.remove(alarm)));
         p.consumed.iter().for_each(|message| drop(self.inbox.remove(message)));
+        self.tell_kin(&p.kin, &lost, p.history.first().map(|(.., at, _)| *at));
         self.fences.insert(worker, (p.number, lost.clone()));
         Ok(lost)
+    }
+
+    /// What runs say to one another, but for those that never were.
+    fn tell_kin(&mut self, kin: &Kin, lost: &[Uuid], now: Option<Timestamp>) {
+        let now = now.unwrap_or_default();
+        for child in kin.children.iter().filter(|child| !lost.contains(&child.parent.run)) {
+            let address = Arc::new(child.address.clone());
+            if !self.begin(&address, &child.workflow_type, &child.events, now) {
+                let (key, payload) = child.taken.clone();
+                self.send(&child.parent, key, None, Some(payload));
+            }
+        }
+        for heir in kin.heirs.iter().filter(|heir| !lost.contains(&heir.before)) {
+            let address = Arc::new(heir.address.clone());
+            let began = self.begin(&address, heir.workflow_type, &heir.events, now);
+            assert!(began, "nobody else is the next run");
+        }
+        for Sent { message, .. } in kin.messages.iter().filter(|s| !lost.contains(&s.sender)) {
+            let Message { address, key, name, payload } = message;
+            self.send(address, key.clone(), name.clone(), payload.clone());
+        }
+    }
+
+    fn begin(
+        &mut self,
+        address: &Arc<Address>,
+        workflow_type: &str,
+        events: &str,
+        now: Timestamp,
+    ) -> bool {
+        let events: Vec<Event> = serde_json::from_str(events).unwrap();
+        let deadline = events.iter().find_map(|event| match event {
+            Event::Started { deadline, .. } => *deadline,
+            _ => None,
+        });
+        if !self.insert(address, workflow_type) {
+            return false;
+        }
+        if let Some(due) = deadline {
+            let alarm = (address.part, due, address.run, Seq::DEADLINE);
+            self.alarms.insert(alarm, Arc::clone(address));
+        }
+        self.history.insert(address.run, vec![(now, events)]);
+        self.send(address, "start".to_owned(), None, None);
+        true
     }
 
     fn insert(&mut self, address: &Arc<Address>, workflow_type: &str) -> bool {
@@ -190,12 +239,7 @@ impl Database {
 
     /// A start from elsewhere; false when the id is taken.
     pub(super) fn start(&mut self, address: &Arc<Address>, first: Event, now: Timestamp) -> bool {
-        if !self.insert(address, "saga") {
-            return false;
-        }
-        self.history.insert(address.run, vec![(now, vec![first])]);
-        self.send(address, "start".to_owned(), None, None);
-        true
+        self.begin(address, "saga", &serde_json::to_string(&[first]).unwrap(), now)
     }
 
     pub(super) fn send(

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::super::{
     After, AlarmRow, Answer, Dispatch, HORIZON, Message, NewStart, Owner, StartAnswer, Stored,
 };
+use super::PARTITIONS;
 use super::database::{Database, Packet, WorkerId};
 use super::tally::Tally;
 use crate::Registry;
@@ -62,7 +63,7 @@ impl Worker {
         database.register(name);
         Self {
             name,
-            owner: Owner::new(Arc::clone(registry), name),
+            owner: Owner::new(Arc::clone(registry), PARTITIONS, name),
             fenced: false,
             attempts: Vec::new(),
             starts: Vec::new(),

@@ -1,0 +1,233 @@
+//! What may be said to a workflow: signals, and updates that it answers.
+
+use std::time::Duration;
+
+use hansom_core::{Command, Event, Payload, Signal, Status, Update, UpdateAnswer};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Client, check_size, invalid};
+use crate::ClientError;
+use crate::address::is_id;
+use crate::store::workflow::Row;
+use crate::store::{history, inbox};
+use crate::view::State;
+
+/// So many messages of one run wait in the inbox.
+const INBOX_MAX: i64 = 1_000;
+/// An answer that another process commits is looked for this often.
+const POLL: Duration = Duration::from_millis(250);
+
+impl Client {
+    /// Sends a signal. One with the id of an earlier one is dropped; without an
+    /// id each is a new one. It is kept when this returns, and delivered in
+    /// order of arrival, before the workflow waits for it if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`], [`ClientError::Closed`],
+    /// [`ClientError::UnknownSignal`], [`ClientError::QueueFull`].
+    pub async fn signal<S: Signal>(
+        &self,
+        workflow_id: &str,
+        signal: &S,
+        signal_id: Option<&str>,
+    ) -> Result<(), ClientError> {
+        let payload = Payload::of(signal).map_err(|error| invalid(&error))?;
+        self.signal_raw(workflow_id, S::NAME, signal_id, payload).await
+    }
+
+    /// As [`Client::signal`], with its types erased.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::signal`].
+    pub async fn signal_raw(
+        &self,
+        workflow_id: &str,
+        name: &str,
+        signal_id: Option<&str>,
+        payload: Payload,
+    ) -> Result<(), ClientError> {
+        check_size("the signal", &payload)?;
+        let id = message_id(signal_id)?;
+        let row = self.row(workflow_id).await?;
+        self.check_signal(&row.workflow_type, name, &payload)?;
+        self.check_open(&row).await?;
+        let payload = Some(payload.get().to_owned());
+        self.send(&row, format!("signal:{id}"), Some(name.to_owned()), payload).await
+    }
+
+    /// Whether workflows of that type take this signal. What another binary knows is left
+    /// to that one.
+    pub(super) fn check_signal(
+        &self,
+        workflow_type: &str,
+        name: &str,
+        payload: &Payload,
+    ) -> Result<(), ClientError> {
+        let Some(kind) = self.registry.workflow(workflow_type) else { return Ok(()) };
+        let Some(signal) = kind.signals.iter().find(|signal| signal.name == name) else {
+            return Err(ClientError::UnknownSignal {
+                workflow_type: workflow_type.to_owned(),
+                name: name.to_owned(),
+                known: kind.signals.iter().map(|signal| signal.name).collect(),
+            });
+        };
+        signal.check(payload).map_err(|error| invalid(&error))
+    }
+
+    async fn check_open(&self, row: &Row) -> Result<(), ClientError> {
+        let (workflow_id, status) = (row.workflow_id.clone(), row.cached().status);
+        if status.is_closed() {
+            return Err(ClientError::Closed { workflow_id, status });
+        }
+        if inbox::waiting(&self.pool, row.part, row.run).await? >= INBOX_MAX {
+            return Err(ClientError::QueueFull { workflow_id, limit: INBOX_MAX });
+        }
+        Ok(())
+    }
+
+    /// Sends an update, and waits at most `wait` for the workflow's answer: the output, or its
+    /// refusal. It is answered once; with the same id the same answer is heard again, also
+    /// when the workflow has closed since.
+    ///
+    /// ```no_run
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct EndRide { fare: u64 }
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)] #[error("declined")] struct Declined;
+    /// # impl Update for EndRide { const NAME: &'static str = "end_ride"; type Output = u64; type Error = Declined; }
+    /// # async fn example(client: hansom_engine::Client) -> Result<(), hansom_engine::ClientError> {
+    /// let wait = std::time::Duration::from_secs(30);
+    /// match client.update("trip-7", &EndRide { fare: 900 }, Some("end-1"), wait).await? {
+    ///     Ok(paid) => println!("paid {paid}"),
+    ///     Err(declined) => println!("{declined}: the ride is still open"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`], [`ClientError::UnknownUpdate`],
+    /// [`ClientError::StillOpen`], when there is no answer yet;
+    /// [`ClientError::Closed`], when there will be none; [`ClientError::QueueFull`].
+    pub async fn update<U: Update>(
+        &self,
+        workflow_id: &str,
+        update: &U,
+        update_id: Option<&str>,
+        wait: Duration,
+    ) -> Result<Result<U::Output, U::Error>, ClientError> {
+        let payload = Payload::of(update).map_err(|error| invalid(&error))?;
+        let answer = self.update_raw(workflow_id, U::NAME, update_id, payload, wait).await?;
+        match answer {
+            UpdateAnswer::Done { output } => output.decode().map(Ok),
+            UpdateAnswer::Refused { error } => error.decode().map(Err),
+        }
+        .map_err(|error| invalid(&error))
+    }
+
+    /// As [`Client::update`], with its types erased.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::update`].
+    pub async fn update_raw(
+        &self,
+        workflow_id: &str,
+        name: &str,
+        update_id: Option<&str>,
+        payload: Payload,
+        wait: Duration,
+    ) -> Result<UpdateAnswer, ClientError> {
+        check_size("the update", &payload)?;
+        let id = message_id(update_id)?;
+        let row = self.row(workflow_id).await?;
+        if let Some(kind) = self.registry.workflow(&row.workflow_type) {
+            let Some(update) = kind.updates.iter().find(|update| update.name == name) else {
+                return Err(ClientError::UnknownUpdate {
+                    workflow_type: row.workflow_type,
+                    name: name.to_owned(),
+                    known: kind.updates.iter().map(|update| update.name).collect(),
+                });
+            };
+            update.check(&payload).map_err(|error| invalid(&error))?;
+        }
+        // Before it is sent: what is answered meanwhile is heard.
+        let mut watcher = self.hub.watch(row.run);
+        let mut looked = 0;
+        if let Some(answer) = self.answered(&row, &id, &mut looked).await? {
+            return Ok(answer);
+        }
+        self.check_open(&row).await?;
+        let payload = Some(payload.get().to_owned());
+        self.send(&row, format!("update:{id}"), Some(name.to_owned()), payload).await?;
+        let (end, mut row) = (Instant::now() + wait, row);
+        loop {
+            let look = (Instant::now() + POLL).min(end);
+            // Told or not, it looks for itself.
+            let _ = tokio::time::timeout_at(look, watcher.next()).await;
+            if let Some(answer) = self.answered(&row, &id, &mut looked).await? {
+                return Ok(answer);
+            }
+            let now = self.row(workflow_id).await?;
+            let status = now.cached().status;
+            if now.run != row.run {
+                // It went on in another run, and the update with it.
+                (watcher, looked) = (self.hub.watch(now.run), 0);
+                row = now;
+            } else if status.is_closed() && status != Status::Continued {
+                // The answer may have come with the end.
+                let answer = self.answered(&row, &id, &mut looked).await?;
+                let workflow_id = workflow_id.to_owned();
+                return answer.ok_or(ClientError::Closed { workflow_id, status });
+            }
+            if Instant::now() >= end {
+                return Err(ClientError::StillOpen(workflow_id.to_owned()));
+            }
+        }
+    }
+
+    /// The answer to an update, among events from number `looked` on.
+    async fn answered(
+        &self,
+        row: &Row,
+        id: &str,
+        looked: &mut i32,
+    ) -> Result<Option<UpdateAnswer>, ClientError> {
+        let rows = history::answers(&self.pool, row.part, row.run, *looked).await?;
+        let mut found = None;
+        for (event, _, events) in rows {
+            *looked = event;
+            found = found.or_else(|| {
+                events.into_iter().find_map(|event| match event {
+                    Event::Asked(Command::Answer { update, answer }) if update == id => {
+                        Some(answer)
+                    }
+                    _ => None,
+                })
+            });
+        }
+        Ok(found)
+    }
+
+    /// What the body published last: a plain read, that asks nothing of the workflow.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotFound`].
+    pub async fn state(&self, workflow_id: &str) -> Result<State, ClientError> {
+        let row = self.row(workflow_id).await?;
+        let last = history::last_published(&self.pool, row.part, row.run).await?;
+        let state = last.into_iter().flatten().rev().find_map(|event| match event {
+            Event::Asked(Command::Publish { state }) => Some(state),
+            _ => None,
+        });
+        Ok(State { workflow_id: row.workflow_id, run: row.run, state })
+    }
+}
+
+pub(super) fn message_id(id: Option<&str>) -> Result<String, ClientError> {
+    let id = id.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    if is_id(&id) { Ok(id) } else { Err(ClientError::InvalidId(id)) }
+}

@@ -1,0 +1,131 @@
+//! Which runs are in memory: how they come there from history, and how they leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hansom_core::{Machine, Timestamp};
+use uuid::Uuid;
+
+use super::resident::Resident;
+use super::runs::Wake;
+use super::{HORIZON, Owner, Stored};
+use crate::address::Address;
+
+impl Owner {
+    /// Runs whose history is wanted, at most `limit`, unless some are on their way.
+    pub(crate) fn take_wanted(&mut self, limit: usize) -> Vec<Arc<Address>> {
+        self.runs.take_wanted(limit)
+    }
+
+    /// A load begins: what leaves memory from now on is newer than what it brings.
+    pub(crate) fn loading(&mut self) {
+        self.runs.loading();
+    }
+
+    /// A load is over. `asked` without a row among `stored` do not exist, but for
+    /// the `unreadable`: what waits for those stays where it is.
+    pub(crate) fn loaded(
+        &mut self,
+        asked: &[Arc<Address>],
+        (stored, unreadable): (Vec<Stored>, &[Uuid]),
+        now: Timestamp,
+    ) {
+        for stored in stored {
+            self.load(stored, now);
+        }
+        for address in asked {
+            let wakes = self.runs.give_up(address);
+            if unreadable.contains(&address.run) {
+                continue;
+            }
+            for wake in wakes {
+                wake.happen_to_nobody(address, &mut self.commits.gathering);
+            }
+        }
+        self.runs.loading_is_over();
+    }
+
+    fn load(&mut self, stored: Stored, now: Timestamp) {
+        let Stored { address, workflow_type, cached, history } = stored;
+        let Some(holding) = self.parts.get(&address.part).copied() else { return };
+        if self.runs.has_moved(address.part) {
+            return;
+        }
+        let Some(wakes) = self.runs.expects(address.run) else { return };
+        let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
+        let machine =
+            Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
+        let mut run = Resident::new(Arc::clone(&address), machine, cached, last_at);
+        let panics = wakes.iter().find_map(|wake| match wake {
+            Wake::Body(panics) => Some(*panics),
+            Wake::Alarm(..) | Wake::Message(_) => None,
+        });
+        run.panics = panics.unwrap_or_default();
+        let mut scene = self.scene(address.part, now);
+        if !run.is_closed() {
+            // A body that begins anew under the same owner has lost nothing.
+            run.resume(cached.hot && !holding.clean && panics.is_none(), &mut scene);
+        }
+        for wake in wakes {
+            wake.up(&mut run, &mut scene);
+        }
+        // The last owner's clock may have been a little ahead of this one's: a
+        // retry that it began has no row any more.
+        for (seq, due) in run.machine.ledger().alarms() {
+            if *due <= now.after(HORIZON) {
+                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(&address));
+            }
+        }
+        self.keep(run, now);
+    }
+
+    /// Parks and drops runs that nothing happens to, longest idle first.
+    pub(crate) fn evict(&mut self, now: Timestamp) {
+        let done = self.commits.done;
+        // Those that cannot leave yet line up again, and are not seen twice.
+        for _ in 0..self.runs.idle() {
+            let Some(run) = self.runs.next_idle(now) else { return };
+            if self.runs.get_mut(run).is_some_and(|run| run.cached.hot) {
+                self.with(run, now, Resident::park);
+            } else {
+                self.runs.drop_idle(run, done, now);
+            }
+        }
+    }
+
+    /// Takes a run back into memory after something happened to it.
+    pub(super) fn keep(&mut self, run: impl Into<Box<Resident>>, now: Timestamp) {
+        let run = run.into();
+        if run.wants_replay() {
+            let wait = Duration::from_millis(100) * 2_u32.pow(2 * run.panics);
+            let replay = (Arc::clone(&run.address), run.panics);
+            let again = self.replays.values().any(|(address, _)| address.run == run.address.run);
+            if !again {
+                self.replays.insert((now.after(wait), run.address.run), replay);
+            }
+        }
+        self.runs.insert(run, now);
+    }
+
+    /// Bodies that are to begin anew by `now` leave memory, to come back from history; not
+    /// before all that happened to them is there, and no attempt of theirs is under way.
+    pub(super) fn replay(&mut self, now: Timestamp) {
+        while let Some(entry) = self.replays.first_entry() {
+            let (due, run) = *entry.key();
+            if due > now {
+                return;
+            }
+            let (address, panics) = entry.remove();
+            let Some(resident) = self.runs.get_mut(run).filter(|run| run.wants_replay()) else {
+                continue;
+            };
+            if resident.written_in() > self.commits.done || !resident.in_flight.is_empty() {
+                let again = now.after(Duration::from_millis(5));
+                self.replays.insert((again, run), (address, panics));
+                continue;
+            }
+            self.runs.remove(run);
+            self.runs.wake_later(&address, Wake::Body(panics + 1));
+        }
+    }
+}

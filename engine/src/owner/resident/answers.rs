@@ -1,0 +1,132 @@
+//! What the end of an attempt means, and what an alarm.
+
+use hansom_core::{
+    Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, Status, StuckReason,
+    Timestamp, Verdict,
+};
+
+use super::{Resident, Scene};
+
+impl Resident {
+    /// An attempt was answered.
+    pub(crate) fn answer(
+        &mut self,
+        seq: Seq,
+        attempt: u32,
+        answer: Attempt,
+        scene: &mut Scene<'_>,
+    ) {
+        // A late one, of an attempt that another has followed.
+        if !self.machine.awaits(seq, attempt) {
+            return;
+        }
+        self.in_flight.remove(&seq);
+        self.elsewhere.remove(&seq);
+        let running = &self.machine.ledger().running()[&seq];
+        let event = match (answer, running.direction) {
+            (Attempt::Done(verdict), Direction::Verify) => self.verified(seq, &verdict, scene),
+            (Attempt::Done(output), _) => Event::Done { seq, output },
+            (Attempt::Refused(error), Direction::Do) if !self.machine.ledger().pivoted() => {
+                Event::Refused { seq, error }
+            }
+            (Attempt::Refused(error), _) => {
+                let reason = format!("refused, where that cannot be: {}", error.get());
+                self.after_failure(seq, &reason, None, scene)
+            }
+            (Attempt::Failed { reason, retry_after }, _) => {
+                self.after_failure(seq, &reason, retry_after, scene)
+            }
+        };
+        self.tell(event, scene);
+    }
+
+    /// What a probe found.
+    fn verified(&self, seq: Seq, verdict: &Payload, scene: &Scene<'_>) -> Event {
+        match verdict.decode::<Verdict<Payload>>() {
+            Ok(Verdict::Done(output)) => Event::Done { seq, output },
+            Ok(Verdict::NotDone) => {
+                let (attempts, reason) = self.machine.ledger().running()[&seq].given_up();
+                Event::NotDone { seq, attempts, reason }
+            }
+            Err(error) => self.after_failure(seq, &format!("its verdict: {error}"), None, scene),
+        }
+    }
+
+    fn after_failure(
+        &self,
+        seq: Seq,
+        reason: &str,
+        retry_after: Option<std::time::Duration>,
+        scene: &Scene<'_>,
+    ) -> Event {
+        let ledger = self.machine.ledger();
+        let running = &ledger.running()[&seq];
+        let reason = storable(reason);
+        // While unwinding an action is not tried again: its undo voids it.
+        let given_up =
+            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
+        let options = scene.registry.options(running, ledger.pivoted());
+        let elapsed = scene.now.since(running.since);
+        match options.next(running.counted(), elapsed, retry_after, scene.jitter) {
+            Some(wait) if !given_up => {
+                let retry_at = self.at(scene).max(scene.now).after(wait);
+                Event::AttemptFailed { seq, attempt: running.attempt, reason, retry_at }
+            }
+            _ if given_up => unknown(seq, running, reason),
+            _ => self.exhausted(seq, reason, scene),
+        }
+    }
+
+    /// Attempts have run out: what follows is for the step to say.
+    pub(super) fn exhausted(&self, seq: Seq, reason: String, scene: &Scene<'_>) -> Event {
+        let ledger = self.machine.ledger();
+        let running = &ledger.running()[&seq];
+        let then = match running.direction {
+            Direction::Undo => OnUnknown::Undo,
+            Direction::Do | Direction::Verify => scene.registry.on_unknown(running),
+        };
+        let attempts = running.attempt;
+        match then {
+            OnUnknown::Verify | OnUnknown::Park if running.probe.is_some() => {
+                Event::Verifying { seq, attempts, reason }
+            }
+            OnUnknown::Park => {
+                let name = running.action.as_ref().map_or(&running.call.activity, |(name, _)| name);
+                let detail = format!("nobody knows whether {name} happened: {reason}");
+                Event::Stuck { reason: StuckReason::OutcomeUnknown, detail, seq: Some(seq) }
+            }
+            OnUnknown::Retry | OnUnknown::Verify | OnUnknown::Undo => unknown(seq, running, reason),
+        }
+    }
+
+    /// An alarm rang; false when it meant nothing any more.
+    pub(crate) fn ring(&mut self, seq: Seq, due: Timestamp, scene: &mut Scene<'_>) -> bool {
+        // One of a retry that another has followed would be too early for that.
+        if self.machine.ledger().alarms().get(&seq) != Some(&due) {
+            return false;
+        }
+        match self.machine.ledger_mut().ring(seq) {
+            Rang::Nothing => return false,
+            Rang::Timer => self.tell(Event::Fired { seq }, scene),
+            Rang::Deadline => self.tell(Event::DeadlinePassed {}, scene),
+            Rang::Retry => self.settle(scene),
+        }
+        true
+    }
+}
+
+/// Nobody knows; of a probe that could not tell, what the action had come to counts.
+pub(super) fn unknown(seq: Seq, running: &Running, reason: String) -> Event {
+    match &running.exhausted {
+        Some((attempts, reason)) => {
+            Event::Unknown { seq, attempts: *attempts, reason: reason.clone() }
+        }
+        None => Event::Unknown { seq, attempts: running.attempt, reason },
+    }
+}
+
+/// Storing a failure must never fail: no NUL, and no end of text.
+fn storable(reason: &str) -> String {
+    const LIMIT: usize = 2_000;
+    reason.replace('\0', "\u{fffd}").chars().take(LIMIT).collect()
+}

@@ -7,6 +7,7 @@
 //! * [`Exhaust`] tells all stories of a saga, with every fault it may meet.
 //! * [`tell`] says what is in a history, in short lines.
 
+mod cues;
 pub mod exhaust;
 mod golden;
 mod script;

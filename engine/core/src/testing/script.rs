@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::tell;
 use crate::{
-    Activity, Event, Ledger, Machine, Payload, Rang, Seq, Signal, Timestamp, Workflow, WorkflowType,
+    Activity, Event, Ledger, Machine, Payload, Rang, Seq, Signal, StuckReason, Timestamp, Workflow,
+    WorkflowType,
 };
 
 /// A workflow on stage. Each cue is delivered live and appended to history;
@@ -58,10 +59,13 @@ impl<W: Workflow> Script<W> {
     /// Starts the workflow.
     #[must_use]
     pub fn start(input: &W::Input) -> Self {
+        Self::begin(Event::started(encode(input)))
+    }
+
+    pub(super) fn begin(started: Event) -> Self {
         let machine = Machine::new(Some(WorkflowType::of::<W>()), SEED);
         let now = Timestamp::default();
-        Self { machine, history: Vec::new(), now, signals: 0, workflow: PhantomData }
-            .cue(Event::started(encode(input)))
+        Self { machine, history: Vec::new(), now, signals: 0, workflow: PhantomData }.cue(started)
     }
 
     /// The earliest unanswered `A` answers.
@@ -91,8 +95,13 @@ impl<W: Workflow> Script<W> {
     pub fn fire(mut self) -> Self {
         let (seq, at) = self.next_timer().expect("a timer is set");
         self.now = self.now.max(at);
-        assert_eq!(self.machine.ledger_mut().ring(seq), Rang::Timer, "a script has no retries");
-        self.cue(Event::Fired { seq })
+        match self.machine.ledger_mut().ring(seq) {
+            Rang::Deadline => self.cue(Event::DeadlinePassed {}),
+            rang => {
+                assert_eq!(rang, Rang::Timer, "a script has no retries");
+                self.cue(Event::Fired { seq })
+            }
+        }
     }
 
     /// This much time passes, and every timer that falls due fires at its time,
@@ -143,6 +152,11 @@ impl<W: Workflow> Script<W> {
         tell(&self.history)
     }
 
+    /// What the body could not go on from, as the operator would read it.
+    pub fn stuck(&self) -> Option<&(StuckReason, String)> {
+        self.machine.ledger().stuck()
+    }
+
     /// What the story so far adds up to.
     pub fn ledger(&self) -> &Ledger {
         self.machine.ledger()
@@ -153,7 +167,7 @@ impl<W: Workflow> Script<W> {
         &self.history
     }
 
-    fn cue(mut self, event: Event) -> Self {
+    pub(super) fn cue(mut self, event: Event) -> Self {
         let mut events = vec![event.clone()];
         self.machine.deliver(event, self.now);
         events.extend(self.machine.take(self.now));
@@ -170,7 +184,7 @@ impl<W: Workflow> Script<W> {
         alarms.min_by_key(|(seq, at)| (**at, **seq)).map(|(seq, at)| (*seq, *at))
     }
 
-    fn waiting(&self, name: &str) -> Seq {
+    pub(super) fn waiting(&self, name: &str) -> Seq {
         let waiting = self.machine.ledger().running().iter();
         let mut named = waiting.filter(|(_, running)| running.call.activity == name);
         *named.next().unwrap_or_else(|| panic!("no `{name}` is waiting for an answer")).0

@@ -81,6 +81,24 @@ impl<A: Activity> StepWithoutUndo<A> {
     }
 
     /// Overrides what follows when nobody knows whether this step happened.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # use std::time::Duration;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Charge;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Refund;
+    /// # impl Activity for Charge { const NAME: &'static str = "charge"; type Output = (); type Error = Never; }
+    /// # impl Activity for Refund { const NAME: &'static str = "refund"; type Output = (); type Error = Never; }
+    /// # async fn body(ctx: Ctx) -> Result<(), ActivityError<Never>> {
+    /// ctx.run(Charge)
+    ///     .retry(RetryPolicy { maximum_attempts: 3, ..RetryPolicy::default() })
+    ///     .start_to_close(Duration::from_secs(2)) // of each attempt
+    ///     .schedule_to_close(Duration::from_secs(20)) // of all of them
+    ///     .on_unknown(OnUnknown::Park) // then a person looks
+    ///     .undo(Refund)
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn on_unknown(mut self, then: OnUnknown) -> Self {
         self.0 = self.0.on_unknown(then);
         self

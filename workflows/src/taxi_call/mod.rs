@@ -6,7 +6,7 @@
 mod contract;
 mod fare;
 
-use hansom_core::{Activity, ActivityError, Ctx, SignalType, Workflow};
+use hansom_core::{Activity, ActivityError, Ctx, Fingerprint, SignalType, Workflow};
 
 pub use contract::{
     Call, CallError, CallId, CallStatus, CallTaken, CancelCall, ChargeFare, CompleteDrive, Drive,
@@ -31,6 +31,11 @@ impl Workflow for TaxiCall {
         CompleteDrive::NAME,
     ];
     const SIGNALS: &'static [SignalType] = &[SignalType::of::<EndDrive>()];
+    const CODE: Option<Fingerprint> = Some(Fingerprint::of(&[
+        include_bytes!("mod.rs"),
+        include_bytes!("contract.rs"),
+        include_bytes!("fare.rs"),
+    ]));
     type Input = Call;
     type Output = Receipt;
     type Error = CallError;

@@ -7,7 +7,19 @@ use super::{Committed, Ctx};
 use crate::{Command, Signal, Update, UpdateAnswer};
 
 impl Ctx {
-    /// The mailbox of one kind of signal.
+    /// The mailbox of one kind of signal: first in, first out, each once, and none lost that
+    /// came before it was looked for.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Accepted { driver: u64 }
+    /// impl Signal for Accepted { const NAME: &'static str = "accepted"; }
+    /// # async fn body(ctx: Ctx) {
+    /// let Accepted { driver } = ctx.signals().next().await;
+    /// # let _ = driver;
+    /// # }
+    /// ```
     pub fn signals<S: Signal>(&self) -> Signals<S> {
         Signals { ctx: self.share(), kind: PhantomData }
     }

@@ -131,8 +131,15 @@ impl Ctx {
         }
     }
 
-    /// Sets a label to be found by; a second of the same key replaces it. Each is at most
+    /// Sets a label to be found by: `GET /v1/workflows?label.driver=7`; a second of the same
+    /// key replaces it. Each is at most
     /// 255 bytes without NUL; what is not leaves the workflow stuck (`limit`).
+    ///
+    /// ```
+    /// # fn body(ctx: &hansom_core::Ctx, driver: u64) {
+    /// ctx.label("driver", &driver.to_string());
+    /// # }
+    /// ```
     pub fn label(&self, key: &str, value: &str) {
         let fits = |text: &str| text.len() <= 255 && !text.contains('\0');
         if !fits(key) || !fits(value) {
@@ -144,6 +151,15 @@ impl Ctx {
     }
 
     /// Evenly distributed, different for every run and every call, the same in every replay.
+    /// Not for secrets.
+    ///
+    /// ```
+    /// # fn body(ctx: &hansom_core::Ctx, drivers: &[u64]) {
+    /// let first = drivers[ctx.random() as usize % drivers.len()];
+    /// let ticket = ctx.uuid(); // of use as a business id: every attempt has the same
+    /// # let _ = (first, ticket);
+    /// # }
+    /// ```
     pub fn random(&self) -> u64 {
         // SplitMix64 (Steele, Lea and Flood, 2014).
         let mut state = self.0.borrow_mut();
@@ -162,7 +178,17 @@ impl Ctx {
         format!("{a}-{b}-{c}-{d}-{e}")
     }
 
-    /// Passes the point of no return: from here on a cancellation comes too late.
+    /// Passes the point of no return: from here on a cancellation comes too late, a deadline
+    /// as well, nothing is undone any more, and every step is tried until it succeeds.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Complete;
+    /// # impl Activity for Complete { const NAME: &'static str = "complete"; type Output = (); type Error = Never; }
+    /// # async fn body(ctx: Ctx) {
+    /// ctx.pivot().run(Complete).await; // no `?`: it cannot fail
+    /// # }
+    /// ```
     #[must_use = "what follows the pivot is asked of what it returns"]
     pub fn pivot(self) -> Committed {
         self.issue(Command::Pivot {});

@@ -9,6 +9,25 @@ use super::Ctx;
 
 impl Ctx {
     /// Waits for the first of two; the other is dropped. A tie goes to the left.
+    ///
+    /// A timer that is dropped is cancelled. A step that is dropped goes on: what it does is
+    /// undone with the rest, should the saga unwind.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Arrived;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct GaveUp;
+    /// # impl Signal for Arrived { const NAME: &'static str = "arrived"; }
+    /// # impl Signal for GaveUp { const NAME: &'static str = "gave_up"; }
+    /// # async fn body(ctx: Ctx) {
+    /// let (arrived, gave_up) = (ctx.signals::<Arrived>(), ctx.signals::<GaveUp>());
+    /// let came = match ctx.select(arrived.next(), gave_up.next()).await {
+    ///     Either::Left(Arrived) => true,
+    ///     Either::Right(GaveUp) => false,
+    /// };
+    /// # let _ = came;
+    /// # }
+    /// ```
     pub async fn select<L, R>(
         &self,
         left: impl Future<Output = L>,
@@ -25,6 +44,22 @@ impl Ctx {
     }
 
     /// Waits for both, side by side.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Book { seat: u32 }
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Unbook { seat: u32 }
+    /// # impl Activity for Book { const NAME: &'static str = "book"; type Output = (); type Error = Never; }
+    /// # impl Activity for Unbook { const NAME: &'static str = "unbook"; type Output = (); type Error = Never; }
+    /// # async fn body(ctx: Ctx) -> Result<(), ActivityError<Never>> {
+    /// let book = |seat| ctx.run(Book { seat }).undo(Unbook { seat });
+    /// let (left, right) = ctx.join(book(1), book(2)).await;
+    /// left.and(right)?; // should one fail, what the other did is undone
+    /// for seat in ctx.join_all((3..9).map(book)).await {
+    ///     seat?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn join<L, R>(
         &self,
         left: impl Future<Output = L>,

@@ -12,7 +12,23 @@ impl Ctx {
         self.0.borrow().now
     }
 
-    /// Sleeps durably. Dropped before it is over, it is cancelled.
+    /// Sleeps durably: also when the worker is restarted meanwhile. To the microsecond, by the
+    /// database's clock, and never shorter. Dropped before it is over, it is cancelled.
+    ///
+    /// ```
+    /// # use hansom_core::{Ctx, Never, Workflow, testing::Script};
+    /// # use std::time::Duration;
+    /// # struct Nap;
+    /// # impl Workflow for Nap {
+    /// #     const NAME: &str = "nap"; const ACTIVITIES: &[&str] = &[];
+    /// #     type Input = (); type Output = (); type Error = Never;
+    /// async fn run(ctx: Ctx, (): ()) -> Result<(), Never> {
+    ///     ctx.sleep(Duration::from_secs(86_400)).await;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # assert_eq!(Script::<Nap>::start(&()).fire().story(), ["timer 86400s", "completed"]);
+    /// ```
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now().after(duration)).await;
     }
@@ -33,6 +49,20 @@ impl Ctx {
     ///
     /// Deterministic without recording a winner: history delivers one event
     /// at a time, and between two polls at most one side can become ready.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # use std::time::Duration;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Accepted { driver: u64 }
+    /// # impl Signal for Accepted { const NAME: &'static str = "accepted"; }
+    /// # async fn body(ctx: Ctx) {
+    /// let answers = ctx.signals::<Accepted>();
+    /// match ctx.timeout(Duration::from_secs(30), answers.next()).await {
+    ///     Ok(Accepted { driver }) => println!("{driver} comes"),
+    ///     Err(Elapsed) => println!("nobody answered"),
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -45,21 +45,22 @@ end $$;
 create function hansom.tell_kin(p_kin jsonb, p_lost uuid[]) returns void
 language plpgsql as $$
 declare
-    c record;
+    -- Not `c`: a variable of that name would hide the rows of the query.
+    v_child record;
 begin
-    for c in
+    for v_child in
         select * from jsonb_to_recordset(p_kin -> 'children') as c (
             part int, namespace text, workflow_id text, run uuid, type text, events text,
             parent_part int, parent_workflow_id text, parent_run_no int, parent_run uuid,
             message text, taken text)
         where p_lost is null or c.parent_run <> all (p_lost)
     loop
-        if not hansom.start(c.part, c.namespace, c.workflow_id, 1, c.run, c.type, c.events, null,
-                            null, false) then
+        if not hansom.start(v_child.part, v_child.namespace, v_child.workflow_id, 1, v_child.run,
+                            v_child.type, v_child.events, null, null, false) then
             insert into hansom.inbox as i
                 (part, run, message, namespace, workflow_id, run_no, payload)
-            values (c.parent_part, c.parent_run, c.message, c.namespace, c.parent_workflow_id,
-                    c.parent_run_no, c.taken)
+            values (v_child.parent_part, v_child.parent_run, v_child.message, v_child.namespace,
+                    v_child.parent_workflow_id, v_child.parent_run_no, v_child.taken)
             on conflict (part, run, message) do nothing;
         end if;
     end loop;

@@ -21,7 +21,9 @@ macro_rules! saga {
             type Input = ();
             type Output = ();
             type Error = NoTrip;
-            async fn run($ctx: Ctx, (): ()) -> Result<(), NoTrip> $body
+            async fn run($ctx: Ctx, (): ()) -> Result<(), NoTrip> {
+                $body
+            }
         }
     };
 }
@@ -43,6 +45,7 @@ fn a_careful_saga_passes_with_every_kind_of_twist() {
     let kinds = [
         "answer lost",
         "cancelled",
+        "everything twice",
         "late",
         "overtaken",
         "refused",

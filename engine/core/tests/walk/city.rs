@@ -113,7 +113,12 @@ pub(crate) fn repay(city: &mut City, visit: &Visit<'_>) {
 
 /// A walk in which every service keeps its word; `W` is what may be wrong.
 pub(crate) fn city<W: Workflow<Input = ()>>() -> Exhaust<W, City> {
-    Exhaust::start(&(), City::default())
+    city_from(&())
+}
+
+/// The same, from another input.
+pub(crate) fn city_from<W: Workflow>(input: &W::Input) -> Exhaust<W, City> {
+    Exhaust::start(input, City::default())
         .perform::<Pay>(|city, ask, visit| pay(city, ask.0, visit))
         .perform::<PayAtOnce>(|city, ask, visit| pay(city, ask.0, visit))
         .does::<Repay>(|city, _, visit| repay(city, visit))
@@ -124,7 +129,7 @@ pub(crate) fn city<W: Workflow<Input = ()>>() -> Exhaust<W, City> {
         .does::<Ride>(|city, _, _| city.rode = true)
         .signal_when(|city: &City| city.booked.then_some(Came))
         .invariant("who pays rides, and who rides pays", pays_and_rides)
-        .stories_max(3_000)
+        .stories_max(1_500)
 }
 
 pub(crate) fn pays_and_rides(city: &City, end: &Outcome) -> bool {
@@ -133,7 +138,10 @@ pub(crate) fn pays_and_rides(city: &City, end: &Outcome) -> bool {
 }
 
 /// What the walk says of it.
-pub(crate) fn broken<W: Workflow<Input = ()>>(walk: Exhaust<W, City>) -> Broken {
+pub(crate) fn broken<W: Workflow, World>(walk: Exhaust<W, World>) -> Broken
+where
+    World: Clone + PartialEq + std::fmt::Debug + 'static,
+{
     walk.try_walk().expect_err("the mistake is noticed")
 }
 

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use hansom_core::testing::Exhaust;
+use hansom_core::testing::exhaust::Visit;
 use hansom_core::{
-    Activity, ActivityOptions, Ctx, Never, OnUnknown, Probe, RetryPolicy, Status, Verdict, Workflow,
+    Activity, ActivityError, ActivityOptions, Ctx, Never, OnUnknown, Probe, RetryPolicy, Status,
+    Verdict, Workflow,
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +131,52 @@ fn a_deadline_may_pass_anywhere() {
     let walk = city::<super::bodies::Careful>().deadline(Duration::from_secs(90));
     let walked = walk.stories_max(50_000).walk();
     assert!(walked.twists("deadline") > 100, "{walked}");
+}
+
+/// A list of errands that takes long, one after the other.
+#[derive(Serialize, Deserialize)]
+struct Errands(u32);
+impl Activity for Errands {
+    const NAME: &'static str = "errands";
+    type Output = u32;
+    type Error = Never;
+    fn options() -> ActivityOptions {
+        ActivityOptions { heartbeat: Some(Duration::from_secs(5)), ..ActivityOptions::default() }
+    }
+}
+impl hansom_core::Harmless for Errands {}
+
+struct Runs;
+impl Workflow for Runs {
+    const NAME: &'static str = "errands";
+    const ACTIVITIES: &'static [&'static str] = &["errands"];
+    type Input = ();
+    type Output = u32;
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, (): ()) -> Result<u32, Self::Error> {
+        ctx.run(Errands(3)).await
+    }
+}
+
+fn errands(from: fn(&Visit<'_>) -> u32) -> Exhaust<Runs, Vec<u32>> {
+    Exhaust::start(&(), Vec::new())
+        .perform::<Errands>(move |done: &mut Vec<u32>, Errands(all), visit| {
+            for n in from(visit)..all {
+                visit.may_be_cut_off()?;
+                done.push(n);
+                visit.heartbeat(&(n + 1));
+            }
+            Ok(all)
+        })
+        .always("no errand is run twice", |done| done.len() <= 3)
+}
+
+#[test]
+fn a_handler_that_is_cut_off_goes_on_from_its_last_heartbeat() {
+    let walked = errands(|visit| visit.details().unwrap_or(0)).walk();
+    assert!(walked.twists("cut off") > 10, "{walked}");
+    let broken = broken(errands(|_| 0));
+    says(&broken, &["was asked for again with the same idempotency key"]);
 }
 
 /// Hears only what comes in time, and has a deadline.

@@ -4,4 +4,5 @@
 mod bodies;
 mod city;
 mod doubt;
+mod kin;
 mod services;

@@ -1,5 +1,7 @@
 //! Mistakes in the services of a saga that is itself right.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use hansom_core::testing::exhaust::Visit;
 use hansom_core::{Ctx, Failure, Workflow};
 
@@ -214,6 +216,15 @@ fn a_refusal_that_is_not_written_down() {
         Ok(7)
     });
     says(&broken(walk), &["who pays rides"]);
+}
+
+#[test]
+fn a_service_that_is_not_deterministic() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let walk = city::<Trip>().perform::<Pay>(|city, ask, visit| {
+        pay(city, ask.0 + CALLS.fetch_add(1, Ordering::Relaxed), visit)
+    });
+    says(&broken(walk), &["told twice, went two ways: a service is not deterministic"]);
 }
 
 #[test]

@@ -4,18 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Deref;
+use std::sync::{Arc, Mutex};
 
 use super::plan::Plan;
 use crate::{
     Activity, ActivityContext, ActivityOptions, Attempt, Direction, Failure, OnUnknown, Payload,
-    Running,
+    Pulse, Running,
 };
 
 type Perform<World> = dyn Fn(&mut World, &Payload, &Visit<'_>) -> Attempt;
 
 /// How one activity is played.
 pub(super) struct Model<World> {
-    options: ActivityOptions,
+    pub(super) options: ActivityOptions,
     options_as_undo: ActivityOptions,
     perform: Box<Perform<World>>,
     /// As it is called in Rust, to write a rehearsal with.
@@ -109,6 +110,8 @@ fn erase<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Attempt {
 pub struct Visit<'a> {
     context: ActivityContext,
     plan: &'a RefCell<Plan>,
+    /// What was said last in heartbeats.
+    beat: Arc<Mutex<Option<Payload>>>,
     pub(super) cut: Cell<Option<Cut>>,
     pub(super) luck: RefCell<Vec<String>>,
 }
@@ -123,8 +126,23 @@ pub(super) enum Cut {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(context: ActivityContext, plan: &'a RefCell<Plan>) -> Self {
-        Self { context, plan, cut: Cell::new(None), luck: RefCell::default() }
+    /// `earlier` is what an earlier attempt said last.
+    pub(super) fn new(
+        context: ActivityContext,
+        earlier: Option<Payload>,
+        plan: &'a RefCell<Plan>,
+    ) -> Self {
+        let beat = Arc::new(Mutex::new(None));
+        let heard = Arc::clone(&beat);
+        let pulse = Pulse::new(earlier, move |details| {
+            *heard.lock().expect("nobody panics with it") = details;
+        });
+        let context = context.with_pulse(pulse);
+        Self { context, plan, beat, cut: Cell::new(None), luck: RefCell::default() }
+    }
+
+    pub(super) fn last_beat(&self) -> Option<Payload> {
+        self.beat.lock().expect("nobody panics with it").clone()
     }
 
     /// Whether something happens that lies with the service: false as things

@@ -1,29 +1,51 @@
 //! The engine around one machine, made small: what an owner does, and no more.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::Saga;
 use crate::{
-    ActivityContext, ActivityOptions, Attempt, Call, Direction, Event, Ledger, Machine, OnUnknown,
-    Payload, Rang, Running, Seq, Status, StuckReason, Timestamp, Verdict, WorkflowType,
+    ActivityContext, ActivityOptions, Call, Child, Direction, Event, Ledger, Machine, Order,
+    Origin, Rang, Running, Seq, Status, Timestamp, WorkflowType,
 };
 
-/// The run, as a UUID and as a number.
-const RUN: &str = "00000000-0000-0000-0000-000000000001";
-const SEED: u128 = 1;
+/// What one commit after the other wrote.
+pub(super) type History = Vec<(Timestamp, Vec<Event>)>;
 
-/// An attempt costs so much time by itself.
-const TAKES: Duration = Duration::from_millis(10);
+/// The time of all runs, and how many attempts were handed out by then.
+#[derive(Clone, Default)]
+pub(super) struct Clock(Rc<(Cell<Timestamp>, Cell<u64>)>);
 
-/// The attempts of a step that never answers, however many its policy allows:
-/// one that is tried again, and the last.
-const DOOMED_AT: u32 = 2;
+impl Clock {
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.0.get()
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.0.0.set(self.now().after(time));
+    }
+
+    fn pass_until(&self, due: Timestamp) {
+        self.0.0.set(self.now().max(due));
+    }
+
+    fn next(&self) -> u64 {
+        let next = self.0.1.get() + 1;
+        self.0.1.set(next);
+        next
+    }
+}
 
 /// An attempt that was handed out.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
+    /// The run that waits for it.
+    pub(super) run: usize,
+    /// In the order in which attempts were handed out.
+    pub(super) number: u64,
     pub(super) seq: Seq,
+    /// The run that acted or acts, and where.
+    pub(super) actor: Rc<Origin>,
     pub(super) of: Seq,
     pub(super) direction: Direction,
     pub(super) attempt: u32,
@@ -32,31 +54,63 @@ pub(super) struct Flight {
 
 impl Flight {
     pub(super) fn context(&self) -> ActivityContext {
-        ActivityContext::new("walk", RUN, self.of, self.direction, self.attempt)
+        let Origin { workflow_id, run } = &*self.actor;
+        ActivityContext::new(workflow_id, run, self.of, self.direction, self.attempt)
     }
+
+    /// Whether both are attempts of one request of one run.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.run, self.seq, self.direction) == (other.run, other.seq, other.direction)
+    }
+
+    /// Whether both serve one step, in one direction.
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        self.direction == other.direction && self.concerns(other)
+    }
+
+    /// Whether both serve one step, if in different directions.
+    pub(super) fn concerns(&self, other: &Self) -> bool {
+        self.of == other.of && self.actor == other.actor
+    }
+}
+
+/// What a commit brings about besides attempts.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) children: Vec<(Seq, Child)>,
+    pub(super) orders: Vec<(Seq, Order)>,
 }
 
 /// One run, its history, and what is out for an answer.
 pub(super) struct Engine {
-    kind: WorkflowType,
-    machine: Machine,
-    pub(super) history: Vec<(Timestamp, Vec<Event>)>,
-    pub(super) now: Timestamp,
-    /// In the order in which they were handed out.
+    pub(super) kind: WorkflowType,
+    pub(super) who: Rc<Origin>,
+    pub(super) history: History,
     pub(super) flights: Vec<Flight>,
-    /// What follows when a probe cannot tell.
-    then: BTreeMap<Seq, OnUnknown>,
+    pub(super) outbox: Outbox,
+    pub(super) machine: Machine,
+    pub(super) clock: Clock,
+    /// Which of the runs it is.
+    pub(super) number: usize,
+    /// Whether those who wait for its end have been told.
+    pub(super) reported: bool,
 }
 
 impl Engine {
-    pub(super) fn start(saga: &Saga) -> Self {
-        let (kind, now) = (saga.kind, Timestamp::default());
-        let machine = Machine::new(Some(kind), SEED);
-        let (history, flights, then) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut engine = Self { kind, machine, history, now, flights, then };
-        let (input, deadline) = (saga.input.clone(), saga.deadline.map(|after| now.after(after)));
-        engine.tell(Event::Started { input, code: None, deadline, parent: None, continued: None });
-        engine
+    /// The `number`-th run, of which nothing is known yet.
+    pub(super) fn new(number: usize, workflow_id: &str, kind: WorkflowType, clock: &Clock) -> Self {
+        let run = format!("00000000-0000-0000-0000-{:012}", number + 1);
+        Self {
+            kind,
+            who: Rc::new(Origin { workflow_id: workflow_id.to_owned(), run }),
+            history: Vec::new(),
+            flights: Vec::new(),
+            outbox: Outbox::default(),
+            machine: Machine::new(Some(kind), seed(number)),
+            clock: clock.clone(),
+            number,
+            reported: false,
+        }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -65,15 +119,27 @@ impl Engine {
 
     /// Delivers, commits, and only then hands out what was asked.
     pub(super) fn tell(&mut self, event: Event) {
-        self.machine.deliver(event.clone(), self.now);
-        let mut events = vec![event];
-        events.extend(self.machine.take(self.now));
-        self.history.push((self.now, events));
-        self.hand_out();
+        self.tell_all(vec![event]);
     }
 
-    fn hand_out(&mut self) {
+    /// Delivers all of them in one commit.
+    pub(super) fn tell_all(&mut self, mut events: Vec<Event>) {
+        let (was_stuck, now) = (self.ledger().status() == Status::Stuck, self.clock.now());
+        for event in &events {
+            self.machine.deliver(event.clone(), now);
+        }
+        events.extend(self.machine.take(now));
+        self.history.push((now, events));
+        self.hand_out();
+        if was_stuck && self.ledger().status() != Status::Stuck {
+            self.take_up_again();
+        }
+    }
+
+    pub(super) fn hand_out(&mut self) {
         let news = self.machine.ledger_mut().take_news();
+        self.outbox.children.extend(news.children);
+        self.outbox.orders.extend(news.orders.into_iter().map(|(seq, _, order)| (seq, order)));
         for seq in news.dispatch {
             self.fly(seq);
         }
@@ -83,131 +149,35 @@ impl Engine {
         let ledger = self.machine.ledger();
         let Some(running) = ledger.running().get(&seq) else { return };
         if running.is_under_way() && ledger.status() != Status::Stuck {
-            let Running { of, direction, attempt, ref call, .. } = *running;
-            self.flights.push(Flight { seq, of, direction, attempt, call: call.clone() });
+            let Running { of, direction, attempt, .. } = *running;
+            let actor = running.origin.clone().map_or_else(|| Rc::clone(&self.who), Rc::new);
+            let (run, number, call) = (self.number, self.clock.next(), running.call.clone());
+            let flight = Flight { run, number, seq, actor, of, direction, attempt, call };
+            self.flights.push(flight);
         }
     }
 
-    /// An attempt was answered; false when nobody waited for it any more.
-    pub(super) fn answer(
-        &mut self,
-        flight: &Flight,
-        answer: Attempt,
-        options: &ActivityOptions,
-    ) -> bool {
-        if !self.machine.awaits(flight.seq, flight.attempt) {
-            return false;
-        }
-        let seq = flight.seq;
-        let final_no = flight.direction == Direction::Do && !self.ledger().pivoted();
-        match answer {
-            Attempt::Done(verdict) if flight.direction == Direction::Verify => {
-                self.find(flight, &verdict, options);
+    /// It was stuck, and goes on or unwinds: what was lost with a worker meanwhile
+    /// is made again, or will not answer.
+    fn take_up_again(&mut self) {
+        let flies = |seq: &Seq| self.flights.iter().any(|flight| flight.seq == *seq);
+        let under_way =
+            self.ledger().running().iter().filter(|(_, running)| running.is_under_way());
+        let lost: Vec<_> =
+            under_way.filter(|(seq, _)| !flies(seq)).map(|(seq, r)| (*seq, r.direction)).collect();
+        for (seq, direction) in lost {
+            if self.voids(direction) {
+                let event = self.unknown(seq, "its worker was lost");
+                self.tell(event);
+            } else {
+                self.fly(seq);
             }
-            Attempt::Done(output) => self.tell_after(Event::Done { seq, output }),
-            Attempt::Refused(error) if final_no => {
-                self.tell_after(Event::Refused { seq, error });
-            }
-            Attempt::Refused(error) => {
-                let reason = format!("refused, where that cannot be: {}", error.get());
-                self.fail(flight, &reason, false, options);
-            }
-            Attempt::Failed { reason, .. } => self.fail(flight, &reason, false, options),
         }
-        true
-    }
-
-    fn tell_after(&mut self, event: Event) {
-        self.pass(TAKES);
-        self.tell(event);
-    }
-
-    /// What a probe found.
-    fn find(&mut self, flight: &Flight, verdict: &Payload, options: &ActivityOptions) {
-        let (seq, (attempts, reason)) = (flight.seq, self.exhausted(flight.seq));
-        match verdict.decode() {
-            Ok(Verdict::Done(output)) => self.tell_after(Event::Done { seq, output }),
-            Ok(Verdict::NotDone) => self.tell_after(Event::NotDone { seq, attempts, reason }),
-            Err(error) => self.fail(flight, &format!("verdict: {error}"), false, options),
-        }
-    }
-
-    /// How many attempts an action had before its probe was asked, and its last failure.
-    fn exhausted(&self, seq: Seq) -> (u32, String) {
-        let running = self.ledger().running().get(&seq);
-        running.and_then(|running| running.exhausted.clone()).unwrap_or_default()
-    }
-
-    /// An attempt failed technically. One that is doomed has no third.
-    pub(super) fn fail(
-        &mut self,
-        flight: &Flight,
-        reason: &str,
-        doomed: bool,
-        options: &ActivityOptions,
-    ) {
-        self.pass(options.start_to_close);
-        let Some(running) = self.ledger().running().get(&flight.seq) else { return };
-        let &Flight { seq, attempt, .. } = flight;
-        let doomed = doomed && running.counted() >= DOOMED_AT;
-        let reason = reason.to_owned();
-        match self.wait_after(flight, options) {
-            Some(wait) if !doomed => {
-                let retry_at = self.now.after(wait);
-                self.tell(Event::AttemptFailed { seq, attempt, reason, retry_at });
-            }
-            _ => self.give_up(flight, attempt, reason, options.on_unknown),
-        }
-    }
-
-    /// Attempts ran out, and nobody knows whether it happened.
-    fn give_up(&mut self, flight: &Flight, attempts: u32, reason: String, then: OnUnknown) {
-        let seq = flight.seq;
-        if flight.direction == Direction::Undo || self.voids(flight.direction) {
-            return self.tell(Event::Unknown { seq, attempts, reason });
-        }
-        let probe = self.ledger().running().get(&seq).and_then(|running| running.probe.as_ref());
-        let asks = matches!(then, OnUnknown::Verify | OnUnknown::Park);
-        if flight.direction == Direction::Do && asks && probe.is_some() {
-            self.then.insert(seq, then);
-            return self.tell(Event::Verifying { seq, attempts, reason });
-        }
-        let (then, (attempts, reason)) = match flight.direction {
-            Direction::Verify => {
-                (self.then.get(&seq).copied().unwrap_or_default(), self.exhausted(seq))
-            }
-            _ => (then, (attempts, reason)),
-        };
-        self.tell(match then {
-            OnUnknown::Park => {
-                Event::Stuck { reason: StuckReason::OutcomeUnknown, detail: reason, seq: Some(seq) }
-            }
-            _ => Event::Unknown { seq, attempts, reason },
-        });
-    }
-
-    /// How long until the next attempt; `None` when this was the last.
-    pub(super) fn wait_after(
-        &self,
-        flight: &Flight,
-        options: &ActivityOptions,
-    ) -> Option<Duration> {
-        let running = self.ledger().running().get(&flight.seq)?;
-        // While unwinding an action is not tried again: its undo voids it.
-        if self.voids(flight.direction) {
-            return None;
-        }
-        options.next(running.counted(), self.now.since(running.since), None, 1.0)
-    }
-
-    /// Whether what fails now is not tried again.
-    pub(super) fn voids(&self, direction: Direction) -> bool {
-        self.ledger().status() == Status::Compensating && direction != Direction::Undo
     }
 
     /// Time passes until an alarm rings.
     pub(super) fn ring(&mut self, seq: Seq, due: Timestamp) {
-        self.now = self.now.max(due);
+        self.clock.pass_until(due);
         match self.machine.ledger_mut().ring(seq) {
             Rang::Timer => self.tell(Event::Fired { seq }),
             Rang::Deadline => self.tell(Event::DeadlinePassed {}),
@@ -217,28 +187,33 @@ impl Engine {
     }
 
     /// The worker is lost with all it had in memory; another goes on from history.
-    pub(super) fn lose(&mut self, options: impl Fn(&Running, bool) -> ActivityOptions) {
-        self.pass(Duration::from_secs(5));
+    pub(super) fn lose(&mut self, options: impl Fn(&Self, Seq, &Running) -> ActivityOptions) {
         self.flights.clear();
-        self.machine = Machine::replay(Some(self.kind), SEED, self.history.iter().cloned());
+        let history = self.history.iter().cloned();
+        self.machine = Machine::replay(Some(self.kind), seed(self.number), history);
         self.catch_up();
         let under_way = |(_, running): &(&Seq, &Running)| running.is_under_way();
         let open: Vec<_> =
             self.ledger().running().iter().filter(under_way).map(|(seq, _)| *seq).collect();
-        let asked = self.machine.take(self.now);
+        // It was written with what it follows from: there is nothing left to ask.
+        let asked = self.machine.take(self.clock.now());
         if !asked.is_empty() {
-            self.history.push((self.now, asked));
+            self.history.push((self.clock.now(), asked));
         }
         self.machine.ledger_mut().take_news();
         for seq in open {
+            if self.ledger().status() == Status::Stuck {
+                break;
+            }
             let Some(running) = self.ledger().running().get(&seq) else { continue };
-            let attempt = running.attempt;
-            let policy = options(running, self.ledger().pivoted()).retry;
-            let event = if policy.maximum_attempts == 1 || self.voids(running.direction) {
-                let reason = "its worker was lost".to_owned();
-                Event::Unknown { seq, attempts: attempt, reason }
+            let options = options(self, seq, running);
+            let reason = "its worker was lost";
+            let event = if self.voids(running.direction) {
+                self.unknown(seq, reason)
+            } else if options.retry.maximum_attempts == 1 {
+                self.exhausted(seq, reason, options.on_unknown)
             } else {
-                Event::AttemptLost { seq, attempt }
+                Event::AttemptLost { seq, attempt: running.attempt }
             };
             self.tell(event);
         }
@@ -247,18 +222,15 @@ impl Engine {
     /// A retry that was made before its worker was lost is under way, as far as
     /// its successor can tell.
     fn catch_up(&mut self) {
+        let now = self.clock.now();
         let ledger = self.machine.ledger_mut();
-        let due = |running: &Running, now| running.retry_at.is_some_and(|due| due <= now);
+        let is_due = |running: &Running| running.retry_at.is_some_and(|due| due <= now);
         let running = ledger.running().iter();
         let due: Vec<_> =
-            running.filter(|(_, running)| due(running, self.now)).map(|(seq, _)| *seq).collect();
+            running.filter(|(_, running)| is_due(running)).map(|(seq, _)| *seq).collect();
         for seq in due {
             ledger.ring(seq);
         }
-    }
-
-    pub(super) fn pass(&mut self, time: Duration) {
-        self.now = self.now.after(time);
     }
 
     /// Replays what is written, all of it or every beginning of it.
@@ -276,12 +248,12 @@ impl Engine {
 
     fn replay_agrees(&self, end: usize) -> Result<(), String> {
         let prefix = self.history[..end].iter().cloned();
-        let mut machine = Machine::replay(Some(self.kind), SEED, prefix);
+        let mut machine = Machine::replay(Some(self.kind), seed(self.number), prefix);
         if let Some((reason, detail)) = machine.fault() {
             let code = reason.code();
             return Err(format!("a replay does not agree with its history: {code}, {detail}"));
         }
-        let more = machine.take(self.now);
+        let more = machine.take(self.clock.now());
         if !more.is_empty() {
             return Err(format!("a replay asks for more than its history has: {more:?}"));
         }
@@ -291,4 +263,8 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn seed(number: usize) -> u128 {
+    number as u128 + 1
 }

@@ -7,11 +7,21 @@
 //!
 //! * a request is lost, an answer is lost, a request arrives twice, or when
 //!   the attempt after it has been made, or when all is over;
-//! * a service refuses; a step is never answered, whether it took place or not;
-//! * an undo fails and then works, or never does, and stays owed;
-//! * someone cancels, the worker is lost, before and after every event;
-//! * signals come early, twice, or after the timer; answers change places;
-//! * a handler is cut off between two of its effects.
+//! * a service refuses; a step is never answered, whether it took place or not,
+//!   and is verified, parked, tried on or undone as it says;
+//! * an undo fails and then works, or never does, and stays owed until an
+//!   operator comes;
+//! * someone cancels, the worker is lost, the deadline passes, before and after
+//!   every event;
+//! * signals and updates come early, twice, or after the timer; answers change
+//!   places; a child's id is taken;
+//! * a handler is cut off between two of its effects;
+//! * everything reaches its service twice.
+//!
+//! Children ([`Exhaust::with_child`]) and runs that go on in another are walked
+//! along. Not walked: what an operator does but to let a stuck run try again, a
+//! change of the body under an open run (golden histories are for that), and time
+//! that is told wrongly.
 //!
 //! It drives the real [`crate::Machine`], live and in replay, under a virtual
 //! clock and without threads: what breaks once, breaks again. Each story must
@@ -74,14 +84,19 @@
 //! assert!(walked.performed("refund") > 0 && walked.twists("answer lost") > 0);
 //! ```
 
+mod answers;
+mod books;
 mod cast;
 mod engine;
 mod judge;
 mod outside;
 mod plan;
+mod promises;
+mod rehearsal;
 mod remarks;
 mod story;
 mod tell;
+mod troupe;
 mod turn;
 mod walk;
 
@@ -96,7 +111,7 @@ pub use cast::{CutOff, Visit};
 pub use walk::{Broken, Walked};
 
 use self::cast::Cast;
-use crate::{Activity, Failure, Outcome, Payload, Signal, Workflow, WorkflowType};
+use crate::{Activity, Failure, Outcome, Payload, Signal, Update, Workflow, WorkflowType};
 
 /// A walk in the making. `World` is what the services remember: small, cheap to
 /// clone, and equal to itself when nothing happened; no logs, no counters of calls.
@@ -109,6 +124,8 @@ pub struct Exhaust<W, World> {
 /// All that every story has in common.
 struct Play<World> {
     saga: Saga,
+    /// Workflows that it starts as children.
+    children: Vec<WorkflowType>,
     world: World,
     cast: Cast<World>,
     cues: Vec<Cue<World>>,
@@ -127,11 +144,19 @@ struct Saga {
     deadline: Option<Duration>,
 }
 
-/// When a signal comes in.
+/// When something comes in from outside.
 struct Cue<World> {
+    kind: Kind,
     name: &'static str,
     type_name: &'static str,
     given: Box<Given<World>>,
+}
+
+/// What comes in.
+#[derive(Clone, Copy)]
+enum Kind {
+    Signal,
+    Update,
 }
 
 type Given<World> = dyn Fn(&World) -> Option<Payload>;
@@ -160,6 +185,7 @@ impl<W: Workflow, World: Clone + PartialEq + Debug + 'static> Exhaust<W, World> 
         };
         let play = Play {
             saga,
+            children: Vec::new(),
             world,
             cast: Cast::default(),
             cues: Vec::new(),
@@ -203,8 +229,22 @@ impl<W: Workflow, World: Clone + PartialEq + Debug + 'static> Exhaust<W, World> 
     /// that turn there.
     pub fn signal_when<S: Signal>(mut self, cue: impl Fn(&World) -> Option<S> + 'static) -> Self {
         let given = move |world: &World| Some(super::script::encode(&cue(world)?));
-        let (name, type_name) = (S::NAME, std::any::type_name::<S>());
-        self.play.cues.push(Cue { name, type_name, given: Box::new(given) });
+        let (kind, name, type_name) = (Kind::Signal, S::NAME, std::any::type_name::<S>());
+        self.play.cues.push(Cue { kind, name, type_name, given: Box::new(given) });
+        self
+    }
+
+    /// An update that comes in once, as [`Exhaust::signal_when`].
+    pub fn update_when<U: Update>(mut self, cue: impl Fn(&World) -> Option<U> + 'static) -> Self {
+        let given = move |world: &World| Some(super::script::encode(&cue(world)?));
+        let (kind, name, type_name) = (Kind::Update, U::NAME, std::any::type_name::<U>());
+        self.play.cues.push(Cue { kind, name, type_name, given: Box::new(given) });
+        self
+    }
+
+    /// A workflow that the saga starts as a child: it is walked along, as a run of its own.
+    pub fn with_child<C: Workflow>(mut self) -> Self {
+        self.play.children.push(WorkflowType::of::<C>());
         self
     }
 
@@ -274,14 +314,8 @@ impl<W: Workflow, World: Clone + PartialEq + Debug + 'static> Exhaust<W, World> 
     /// When there is nothing to walk, as [`Exhaust::walk`].
     pub fn try_walk(self) -> Result<Walked, Broken> {
         let play = &self.play;
-        let missing: Vec<_> = play
-            .saga
-            .kind
-            .activities
-            .iter()
-            .filter(|name| play.cast.model(name).is_none())
-            .copied()
-            .collect();
+        let missing: Vec<_> =
+            play.activities().filter(|name| play.cast.model(name).is_none()).collect();
         assert!(missing.is_empty(), "nobody plays {}: `perform` says how", missing.join(", "));
         assert!(play.bounds.stories > 0, "a walk of 0 stories proves nothing");
         walk::walk(play)
@@ -291,6 +325,14 @@ impl<W: Workflow, World: Clone + PartialEq + Debug + 'static> Exhaust<W, World> 
     fn tamper(mut self, tamper: fn(&mut judge::Account)) -> Self {
         self.play.tamper = Some(tamper);
         self
+    }
+}
+
+impl<World> Play<World> {
+    /// All that the saga and its children ask for.
+    fn activities(&self) -> impl Iterator<Item = &'static str> {
+        let kinds = std::iter::once(&self.saga.kind).chain(&self.children);
+        kinds.flat_map(|kind| kind.activities).copied()
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Made {
     pub(super) changed: bool,
     pub(super) answer: Attempt,
     pub(super) cut: Option<Cut>,
+    /// What it said last in its heartbeats.
+    beat: Option<Payload>,
     /// What happened there that need not.
     pub(super) luck: Vec<String>,
 }
@@ -27,15 +29,14 @@ pub(super) struct Made {
 impl Made {
     /// Whether it is the same effect, asked for again.
     pub(super) fn repeats(&self, earlier: &Self) -> bool {
-        let (this, that) = (&self.flight, &earlier.flight);
-        (this.of, this.direction) == (that.of, that.direction)
+        self.flight.repeats(&earlier.flight)
     }
 
     /// Whether it is the probe of that action.
     pub(super) fn probes(&self, action: &Self) -> bool {
         let (this, that) = (&self.flight, &action.flight);
         let kinds = (this.direction, that.direction);
-        kinds == (Direction::Verify, Direction::Do) && this.of == that.of
+        kinds == (Direction::Verify, Direction::Do) && this.concerns(that)
     }
 
     /// What it says, when it is the answer of a probe.
@@ -54,7 +55,8 @@ impl Made {
 
     fn is_undo_of(&self, other: &Self) -> bool {
         let (this, that) = (&self.flight, &other.flight);
-        this.direction == Direction::Undo && that.direction == Direction::Do && this.of == that.of
+        let kinds = (this.direction, that.direction);
+        kinds == (Direction::Undo, Direction::Do) && this.concerns(that)
     }
 }
 
@@ -75,7 +77,7 @@ impl<'a, World: Clone + PartialEq + Debug> Outside<'a, World> {
     /// A request reaches its service.
     pub(super) fn perform(&mut self, flight: &Flight, rows: usize, plan: &RefCell<Plan>) -> &Made {
         let before = self.world.clone();
-        let visit = Visit::new(flight.context(), plan);
+        let visit = Visit::new(flight.context(), self.last_beat(flight), plan);
         let answer = match self.play.cast.model(&flight.call.activity) {
             Some(model) => model.perform(&mut self.world, &flight.call.request, &visit),
             None => Attempt::failed("nobody plays it"),
@@ -87,6 +89,7 @@ impl<'a, World: Clone + PartialEq + Debug> Outside<'a, World> {
             changed: before != self.world,
             answer,
             cut: visit.cut.get(),
+            beat: visit.last_beat(),
             luck: visit.luck.take(),
         };
         if self.broken.is_none() {
@@ -97,9 +100,16 @@ impl<'a, World: Clone + PartialEq + Debug> Outside<'a, World> {
         self.made.last().expect("it was pushed just now")
     }
 
+    /// What earlier attempts said last, of an activity that is listened to.
+    fn last_beat(&self, flight: &Flight) -> Option<Payload> {
+        self.play.cast.model(&flight.call.activity)?.options.heartbeat?;
+        let mut earlier = self.made.iter().rev().filter(|made| made.flight.repeats(flight));
+        earlier.find_map(|made| made.beat.clone())
+    }
+
     /// What an effect that is repeated, or comes late, must not do.
     fn breaks(&self, made: &Made) -> Option<String> {
-        let step = step(&made.flight);
+        let step = || step(&made.flight);
         let undo = self.made.iter().find(|other| other.is_undo_of(made) && other.is_done());
         let earlier = self.made.iter().rfind(|earlier| made.repeats(earlier) && earlier.is_done());
         if let Some(lie) = self.belies_its_probe(made) {
@@ -107,16 +117,18 @@ impl<'a, World: Clone + PartialEq + Debug> Outside<'a, World> {
         }
         match (earlier, undo) {
             (_, Some(undo)) if made.changed && made.is_done() => Some(format!(
-                "{step} came late and took effect after its undo `{}` had run: an undo must leave \
-                 a tombstone behind, so that what comes late changes nothing",
+                "{} came late and took effect after its undo `{}` had run: an undo must leave a \
+                 tombstone behind, so that what comes late changes nothing",
+                step(),
                 undo.flight.call.activity
             )),
             (Some(_), _) if made.changed => Some(format!(
-                "{step} was asked for again with the same idempotency key, and changed the world \
-                 a second time: its effect is not deduplicated by {}",
+                "{} was asked for again with the same idempotency key, and changed the world a \
+                 second time: its effect is not deduplicated by {}",
+                step(),
                 made.key
             )),
-            (Some(earlier), None) if earlier.changed => answers_as_before(&step, earlier, made),
+            (Some(earlier), None) if earlier.changed => answers_as_before(earlier, made),
             _ => None,
         }
     }
@@ -125,34 +137,37 @@ impl<'a, World: Clone + PartialEq + Debug> Outside<'a, World> {
 impl<World> Outside<'_, World> {
     /// A probe that says `NotDone` says that it will not happen either.
     fn belies_its_probe(&self, made: &Made) -> Option<String> {
-        let step = step(&made.flight);
+        let step = || step(&made.flight);
         let denies = |made: &Made| made.verdict() == Some(Verdict::NotDone);
         if denies(made) {
             let acted = |other: &&Made| made.probes(other) && other.is_done() && other.changed;
             return self.made.iter().find(acted).map(|_| {
-                format!("{step} said that it did not happen, and it had: nobody would undo it")
+                format!("{} said that it did not happen, and it had: nobody would undo it", step())
             });
         }
         let probe = self.made.iter().find(|other| other.probes(made) && denies(other))?;
         (made.is_done() && made.changed).then(|| {
             format!(
-                "{step} took effect after its probe `{}` had said that it did not and would not: \
-                 a probe that says so must leave a tombstone behind",
+                "{} took effect after its probe `{}` had said that it did not and would not: a \
+                 probe that says so must leave a tombstone behind",
+                step(),
                 probe.flight.call.activity
             )
         })
     }
 }
 
-fn answers_as_before(step: &str, earlier: &Made, made: &Made) -> Option<String> {
+fn answers_as_before(earlier: &Made, made: &Made) -> Option<String> {
     match (&earlier.answer, &made.answer) {
         (Attempt::Done(_), Attempt::Refused(error)) => Some(format!(
-            "{step} was done, and when it was asked for again with the same idempotency key it \
+            "{} was done, and when it was asked for again with the same idempotency key it \
              refused ({}): a refusal says that nothing happened, so nobody would undo it",
+            step(&made.flight),
             error.get()
         )),
         (Attempt::Done(first), Attempt::Done(second)) if first != second => Some(format!(
-            "{step} answered {}, and when it was asked for again with the same idempotency key {}",
+            "{} answered {}, and when it was asked for again with the same idempotency key {}",
+            step(&made.flight),
             first.get(),
             second.get()
         )),

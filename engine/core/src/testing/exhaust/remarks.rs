@@ -1,15 +1,17 @@
 //! What else was noticed in a story that broke: the likely reason, in words.
 
+use super::engine::History;
 use super::judge::Account;
 use super::outside::{Made, step};
 use crate::{Command, Direction, Event, Seq};
 
 /// What is worth a look, the earliest first.
 pub(super) fn remarks(account: &Account) -> Vec<String> {
-    let steps = Steps::of(account);
+    let steps: Vec<_> = account.runs.iter().map(|run| Steps::of(&run.history)).collect();
     let mut found = Vec::new();
     for (n, call) in account.made.iter().enumerate() {
         let earlier = &account.made[..n];
+        let steps = &steps[call.flight.run];
         let first = !earlier.iter().any(|other| call.repeats(other));
         if first && call.flight.direction == Direction::Do {
             found.extend(steps.without_undo(call));
@@ -26,7 +28,7 @@ pub(super) fn remarks(account: &Account) -> Vec<String> {
             ));
         }
     }
-    found.extend(steps.left_behind());
+    found.extend(steps.iter().flat_map(Steps::left_behind));
     found
 }
 
@@ -41,9 +43,9 @@ struct Steps {
 }
 
 impl Steps {
-    fn of(account: &Account) -> Self {
+    fn of(history: &History) -> Self {
         let mut steps = Self::default();
-        for event in account.history.iter().flat_map(|(_, events)| events) {
+        for event in history.iter().flat_map(|(_, events)| events) {
             match event {
                 Event::Asked(command) => {
                     match command {
@@ -126,7 +128,7 @@ impl Steps {
 fn undid_nothing(call: &Made, earlier: &[Made]) -> Option<String> {
     let action = earlier.iter().find(|other| {
         let (this, that) = (&call.flight, &other.flight);
-        that.direction == Direction::Do && that.of == this.of && other.changed
+        that.direction == Direction::Do && that.concerns(this) && other.changed
     })?;
     let alike = |other: &&Made| {
         let (this, that) = (&call.flight, &other.flight);

@@ -5,29 +5,32 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::cast::Cut;
-use super::engine::{Engine, Flight};
-use super::judge;
+use super::engine::Flight;
+use super::judge::{Account, Run, judge};
 use super::outside::{Outside, step};
 use super::plan::Plan;
+use super::troupe::Troupe;
 use super::turn::{Fate, Happening, Silence};
-use super::{Cue, Play};
-use crate::{Attempt, Direction, Event, Seq, StuckReason};
+use super::{Cue, Kind, Play};
+use crate::{ActivityOptions, Attempt, Event};
 
 /// A story that takes more turns than this does not come to an end.
-const TURNS_MAX: usize = 2_000;
+pub(super) const TURNS_MAX: usize = 2_000;
 
 /// How long it takes until an operator comes.
 const OPERATOR: Duration = Duration::from_mins(30);
+/// How long it takes until a lost worker is missed.
+const LEASE: Duration = Duration::from_secs(5);
 
 /// A story while it is told.
 pub(super) struct Story<'a, World> {
     pub(super) play: &'a Play<World>,
-    pub(super) engine: Engine,
+    pub(super) troupe: Troupe,
     pub(super) outside: Outside<'a, World>,
     /// Requests that nobody waits for, and that have not arrived yet.
     pub(super) late: Vec<Flight>,
     /// Steps that will not answer.
-    pub(super) silent: Vec<(Seq, Direction, Silence)>,
+    pub(super) silent: Vec<(Flight, Silence)>,
     /// Cues that have been given.
     pub(super) given: Vec<bool>,
     plan: RefCell<Plan>,
@@ -41,8 +44,8 @@ pub(super) enum Line {
     Twist(&'static str, String),
     /// A request reached its service: so many had before.
     Made(usize),
-    /// So many rows were written by then.
-    Rows(usize),
+    /// Of each run, so many rows were written by then.
+    Rows(Vec<usize>),
 }
 
 /// A story that was told.
@@ -50,7 +53,7 @@ pub(super) struct Told<World> {
     pub(super) plan: Plan,
     /// What was wrong with it, if anything was.
     pub(super) broken: Option<String>,
-    pub(super) account: judge::Account,
+    pub(super) account: Account,
     pub(super) log: Vec<Line>,
     pub(super) world: World,
     pub(super) prefixes: usize,
@@ -59,16 +62,23 @@ pub(super) struct Told<World> {
 impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
     /// Tells the story that this plan leads to.
     pub(super) fn tell(play: &'a Play<World>, plan: Plan, every_prefix: bool) -> Told<World> {
+        let plan = RefCell::new(plan);
         let mut story = Self {
             play,
-            engine: Engine::start(&play.saga),
+            troupe: Troupe::start(play, &plan),
             outside: Outside::new(play),
             late: Vec::new(),
             silent: Vec::new(),
             given: vec![false; play.cues.len()],
-            plan: RefCell::new(plan),
-            log: vec![Line::Rows(1)],
+            plan,
+            log: Vec::new(),
         };
+        if story.twice() {
+            let what = "every request reaches its service twice".to_owned();
+            story.log.push(Line::Twist("everything twice", what));
+        }
+        story.settle();
+        story.log.push(Line::Rows(story.written()));
         let went = story.go();
         story.end(went, every_prefix)
     }
@@ -76,153 +86,104 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
     fn go(&mut self) -> Result<(), String> {
         for _ in 0..TURNS_MAX {
             self.goes_well()?;
-            let happenings = self.happenings();
-            let Some(options) = happenings else { return self.rests_well() };
-            let chosen = self.plan.borrow_mut().choose(options.len());
-            let (twisted, rows) = (chosen > 0, self.engine.history.len());
-            let happening = options.into_iter().nth(chosen).expect("the plan chose one of them");
-            if twisted {
-                self.log.push(Line::Twist(happening.kind(), self.describe(&happening)));
+            let Some(happenings) = self.happenings() else { return self.rests_well() };
+            let chosen = self.plan.borrow_mut().choose(happenings.len());
+            let happening = happenings[chosen];
+            if chosen > 0 {
+                self.log.push(Line::Twist(happening.kind(), self.describe(happening)));
             }
-            let was_closed = self.is_closed();
+            let (was_open, told) = (!self.troupe.all_closed(), self.written());
             self.happen(happening)?;
-            if self.engine.history.len() > rows {
-                self.log.push(Line::Rows(self.engine.history.len()));
+            self.settle();
+            if self.written() != told {
+                self.log.push(Line::Rows(self.written()));
             }
-            if self.is_closed() && !was_closed {
-                self.late.append(&mut self.engine.flights);
+            if was_open && self.troupe.all_closed() {
                 self.goes_well()?;
                 self.keeps_promises("")?;
             }
         }
-        let ledger = self.engine.ledger();
-        let busy = ledger.running().values().next().map(|running| {
-            let why = running.last_failure.as_deref().unwrap_or("it is asked for again and again");
-            format!(": `{}`, attempt {}: {why}", running.call.activity, running.attempt)
-        });
-        let busy = busy.unwrap_or_default();
-        let past = if ledger.pivoted() { " past its point of no return" } else { "" };
-        Err(format!("after {TURNS_MAX} turns it has not come to an end{past}{busy}"))
+        Err(self.no_end())
     }
 
-    fn is_closed(&self) -> bool {
-        self.engine.ledger().status().is_closed()
+    /// Whether every request reaches its service twice.
+    pub(super) fn twice(&self) -> bool {
+        self.plan.borrow().twists.everything_twice
     }
 
-    /// What must hold at every turn.
-    fn goes_well(&self) -> Result<(), String> {
-        if let Some(broken) = &self.outside.broken {
-            return Err(broken.clone());
+    /// What follows from a commit in other runs.
+    fn settle(&mut self) {
+        self.troupe.settle(self.play, &self.plan);
+        self.late.append(&mut self.troupe.abandoned);
+        if !self.troupe.taken.is_empty() {
+            self.log.push(Line::Rows(self.written()));
         }
-        let ledger = self.engine.ledger();
-        for running in ledger.running().values() {
-            let name = running.call.activity.as_str();
-            if !self.play.saga.kind.activities.contains(&name) {
-                return Err(format!("`{name}` is not among the ACTIVITIES of its workflow"));
-            }
-        }
-        match ledger.stuck() {
-            Some((StuckReason::UndoExhausted, _)) => self.owes_only_what_was_silenced(),
-            Some((StuckReason::OutcomeUnknown, _)) | None => Ok(()),
-            Some((reason, detail)) => Err(format!("stuck ({}): {detail}", reason.code())),
+        for id in std::mem::take(&mut self.troupe.taken) {
+            self.log.push(Line::Twist("taken", format!("another workflow has the id `{id}`")));
         }
     }
 
-    /// What must hold where nothing more can happen.
-    fn rests_well(&self) -> Result<(), String> {
-        let ledger = self.engine.ledger();
-        if ledger.status().is_closed() {
-            return self.keeps_promises(", once all that was late had arrived");
-        }
-        Err("it waits for ever: nothing is under way, no timer is set, and no signal is to come \
-             that it has not had"
-            .to_owned())
-    }
-
-    fn owes_only_what_was_silenced(&self) -> Result<(), String> {
-        for owed in self.engine.ledger().undo_plan() {
-            let undoes = |(seq, direction, _): &(Seq, Direction, Silence)| {
-                let of = judge::undoes(&self.engine.history, *seq);
-                *direction == Direction::Undo && of == Some(owed.of)
-            };
-            if !self.silent.iter().any(undoes) {
-                let made = self.outside.made.iter().rev();
-                let mut own = made.filter(|made| {
-                    let flight = &made.flight;
-                    flight.direction == Direction::Undo && flight.of == owed.of
-                });
-                let why = match own.find_map(|made| failure(&made.answer)) {
-                    Some(reason) => format!(": {reason}"),
-                    None => String::new(),
-                };
-                return Err(format!(
-                    "the undo `{}` of command {} kept failing by itself, where nothing was wrong \
-                     with its service{why}: an undo must succeed whether or not its action took \
-                     place, and whatever becomes of other undos",
-                    owed.activity, owed.of.0
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn keeps_promises(&self, when: &str) -> Result<(), String> {
-        let outcome = self.engine.ledger().outcome().expect("it is closed");
-        match self.play.rules.broken_by(&self.outside.world, &outcome) {
-            Some(name) => Err(format!("the invariant «{name}» does not hold{when}")),
-            None => Ok(()),
-        }
+    /// Of each run, how many rows are written.
+    fn written(&self) -> Vec<usize> {
+        self.troupe.runs.iter().map(|run| run.history.len()).collect()
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
-            Happening::Answer(n, fate) => {
-                let flight = self.engine.flights.remove(n);
-                self.answer(&flight, fate)
+            Happening::Answer(number, fate) => {
+                let flight = self.troupe.land(number);
+                return self.answer(&flight, fate);
             }
             Happening::Late(n) => {
                 let flight = self.late.remove(n);
                 let what = format!("{} arrives late", step(&flight));
                 self.log.push(Line::Twist("late", what));
                 let answer = self.perform(&flight).0;
-                self.comes_too_late(&flight, answer)
+                return self.comes_too_late(&flight, answer);
             }
-            Happening::Signal(cue, twice) => {
-                self.given[cue] = true;
-                let Cue { name, given, .. } = &self.play.cues[cue];
-                if let Some(payload) = given(&self.outside.world) {
-                    for n in 0..=usize::from(twice) {
-                        let (name, payload) = ((*name).to_owned(), payload.clone());
-                        let id = format!("signal-{cue}-{n}");
-                        self.engine.tell(Event::Signalled { name, id, payload });
-                    }
-                }
-                Ok(())
-            }
-            Happening::Alarm(seq, due) => {
-                self.engine.ring(seq, due);
-                Ok(())
-            }
-            Happening::Retried => {
+            Happening::Letter(n) => self.troupe.deliver(n),
+            Happening::Message(cue, to, twice) => self.give(cue, to, twice),
+            Happening::Alarm(run, seq, due) => self.troupe.runs[run].ring(seq, due),
+            Happening::Retried(run) => {
                 // Whatever was wrong with the services has been seen to.
                 self.silent.clear();
-                self.engine.pass(OPERATOR);
-                self.engine.tell(Event::Retried { reason: None });
-                Ok(())
+                self.troupe.clock.pass(OPERATOR);
+                self.troupe.runs[run].tell(Event::Retried { reason: None });
             }
             Happening::Cancel => {
-                self.engine.tell(Event::CancelRequested { reason: None });
-                Ok(())
+                self.troupe.lead_mut().tell(Event::CancelRequested { reason: None });
             }
-            Happening::Lost { reached } => {
-                for flight in std::mem::take(&mut self.engine.flights) {
-                    if reached {
-                        self.perform(&flight);
-                    }
+            Happening::Lost { reached } => self.lose(reached),
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, cue: usize, to: usize, twice: bool) {
+        self.given[cue] = true;
+        let Cue { name, kind, given, .. } = &self.play.cues[cue];
+        let Some(payload) = given(&self.outside.world) else { return };
+        for n in 0..=usize::from(twice) {
+            let (name, payload) = ((*name).to_owned(), payload.clone());
+            self.troupe.runs[to].tell(match kind {
+                Kind::Signal => Event::Signalled { name, id: format!("signal-{cue}-{n}"), payload },
+                Kind::Update => {
+                    Event::UpdateRequested { name, id: format!("update-{cue}-{n}"), payload }
                 }
-                let cast = &self.play.cast;
-                self.engine.lose(|running, pivoted| cast.options(running, pivoted));
-                Ok(())
+            });
+        }
+    }
+
+    /// All runs are lost with the worker that had them.
+    fn lose(&mut self, reached: bool) {
+        let flights: Vec<_> = self.troupe.flights().into_iter().cloned().collect();
+        for flight in flights.iter().filter(|_| reached) {
+            self.perform(flight);
+        }
+        self.troupe.clock.pass(LEASE);
+        let play = self.play;
+        for run in &mut self.troupe.runs {
+            if !run.ledger().status().is_closed() {
+                run.lose(|run, seq, running| Troupe::options(play, run, seq, running));
             }
         }
     }
@@ -261,9 +222,8 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
     }
 
     fn silence(&mut self, flight: &Flight, silence: Silence) {
-        self.silent
-            .retain(|(seq, direction, _)| (*seq, *direction) != (flight.seq, flight.direction));
-        self.silent.push((flight.seq, flight.direction, silence));
+        self.silent.retain(|(other, _)| !other.is_same(flight));
+        self.silent.push((flight.clone(), silence));
     }
 
     fn stay_silent(&mut self, flight: &Flight, silence: Silence) {
@@ -287,7 +247,7 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
             Some(Cut::Once) => self.fail(flight, "cut off", false),
             None => {
                 let options = self.options(flight);
-                self.engine.answer(flight, answer, &options);
+                self.troupe.runs[flight.run].answer(flight, answer, &options);
             }
         }
     }
@@ -295,20 +255,29 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
     /// The answer of an attempt that nobody waits for any more.
     fn comes_too_late(&mut self, flight: &Flight, answer: Attempt) -> Result<(), String> {
         let options = self.options(flight);
-        if self.engine.answer(flight, answer, &options) {
+        if self.troupe.runs[flight.run].answer(flight, answer, &options) {
             return Err(format!("{}: an answer was heard that came too late", step(flight)));
         }
         Ok(())
     }
 
-    fn fail(&mut self, flight: &Flight, reason: &str, doomed: bool) {
+    fn fail(&mut self, flight: &Flight, reason: &str, silent: bool) {
         let options = self.options(flight);
-        self.engine.fail(flight, reason, doomed, &options);
+        self.troupe.runs[flight.run].fail(flight, reason, silent, &options);
+    }
+
+    pub(super) fn options(&self, flight: &Flight) -> ActivityOptions {
+        let run = &self.troupe.runs[flight.run];
+        let running = run.ledger().running().get(&flight.seq);
+        running.map_or_else(ActivityOptions::default, |running| {
+            Troupe::options(self.play, run, flight.seq, running)
+        })
     }
 
     fn perform(&mut self, flight: &Flight) -> (Attempt, Option<Cut>) {
         self.log.push(Line::Made(self.outside.made.len()));
-        let made = self.outside.perform(flight, self.engine.history.len(), &self.plan);
+        let rows = self.troupe.runs[flight.run].history.len();
+        let made = self.outside.perform(flight, rows, &self.plan);
         for what in &made.luck {
             self.log.push(Line::Twist("service's own", what.clone()));
         }
@@ -319,12 +288,17 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
     }
 
     fn end(self, went: Result<(), String>, every_prefix: bool) -> Told<World> {
-        let replayed = self.engine.replays(every_prefix && went.is_ok());
-        let mut account = judge::Account { history: self.engine.history, made: self.outside.made };
+        let replayed =
+            self.troupe.runs.iter().try_fold(0, |prefixes, run| {
+                Ok(prefixes + run.replays(every_prefix && went.is_ok())?)
+            });
+        let runs = self.troupe.runs.into_iter();
+        let runs = runs.map(|run| Run { who: run.who, history: run.history }).collect();
+        let mut account = Account { runs, made: self.outside.made };
         if let Some(tamper) = self.play.tamper {
             tamper(&mut account);
         }
-        let broken = went.and_then(|()| judge::judge(&account)).err();
+        let broken = went.and_then(|()| judge(&account)).err();
         // What replay finds explains the rest.
         let (broken, prefixes) = match replayed {
             Ok(prefixes) => (broken, prefixes),
@@ -332,12 +306,5 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
         };
         let (plan, log, world) = (self.plan.into_inner(), self.log, self.outside.world);
         Told { plan, broken, account, log, world, prefixes }
-    }
-}
-
-fn failure(answer: &Attempt) -> Option<&str> {
-    match answer {
-        Attempt::Failed { reason, .. } => Some(reason),
-        Attempt::Done(_) | Attempt::Refused(_) => None,
     }
 }

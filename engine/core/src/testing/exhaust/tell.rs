@@ -1,32 +1,30 @@
-//! A story that broke, in words and as a rehearsal.
+//! A story that broke, in words.
 
 use std::fmt::{Debug, Write};
 
 use super::Play;
-use super::cast::Cast;
 use super::outside::{Made, step};
+use super::rehearsal::rehearsal;
 use super::remarks::remarks;
 use super::story::{Line, Told};
-use crate::{Attempt, Command, Event, Seq, Timestamp};
+use crate::{Attempt, Command, Event, Timestamp};
+
+/// A story that is longer than this is told without its middle.
+const LINES_MAX: usize = 120;
 
 /// The whole report of a broken story.
 pub(super) fn report<World: Debug>(play: &Play<World>, told: &Told<World>) -> String {
     let mut text = String::new();
-    let mut from = 0;
-    for line in &told.log {
-        match line {
-            Line::Twist(_, what) => say(&mut text, None, &format!("** {what}")),
-            Line::Made(n) => told.account.made.get(*n).into_iter().for_each(|made| {
-                say(&mut text, None, &format!("   {}", visit(made)));
-            }),
-            Line::Rows(to) => {
-                let to = (*to).min(told.account.history.len());
-                for (at, events) in &told.account.history[from.min(to)..to] {
-                    for event in events {
-                        say(&mut text, Some(*at), &happened(event));
-                    }
-                }
-                from = to;
+    let lines = lines(told);
+    let left_out = lines.len().saturating_sub(LINES_MAX);
+    for (n, line) in lines.iter().enumerate() {
+        match n.checked_sub(LINES_MAX / 2) {
+            Some(0) if left_out > 0 => {
+                let _ = writeln!(text, "  … {left_out} lines …");
+            }
+            Some(past) if past < left_out => {}
+            _ => {
+                let _ = writeln!(text, "  {line}");
             }
         }
     }
@@ -34,16 +32,44 @@ pub(super) fn report<World: Debug>(play: &Play<World>, told: &Told<World>) -> St
     for remark in remarks(&told.account) {
         let _ = write!(text, "\n  look at this: {remark}\n");
     }
-    let _ = write!(text, "\n  as a rehearsal:\n\n{}", rehearsal(play, &told.account.history));
+    let script = rehearsal(play, &told.account.runs[0].history);
+    let _ = write!(text, "\n  as a rehearsal:\n\n{script}");
     text
 }
 
-fn say(text: &mut String, at: Option<Timestamp>, what: &str) {
-    let clock = match at {
-        Some(at) => format!("{:>8.2}s", at.since(Timestamp::default()).as_secs_f64()),
-        None => " ".repeat(9),
-    };
-    let _ = writeln!(text, "  {clock}  {what}");
+fn lines<World>(told: &Told<World>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut from = vec![0; told.account.runs.len()];
+    for line in &told.log {
+        match line {
+            Line::Twist(_, what) => lines.push(say(None, &format!("** {what}"))),
+            Line::Made(n) => {
+                let made = told.account.made.get(*n).into_iter();
+                lines.extend(made.map(|made| say(None, &format!("   {}", visit(made)))));
+            }
+            Line::Rows(written) => {
+                for (number, (run, to)) in told.account.runs.iter().zip(written).enumerate() {
+                    let (to, from) = (*to.min(&run.history.len()), &mut from[number]);
+                    for (at, events) in &run.history[(*from).min(to)..to] {
+                        lines.extend(events.iter().map(|event| {
+                            let who = if number == 0 { "" } else { &run.who.workflow_id };
+                            let bracket = if number == 0 { "" } else { ": " };
+                            say(Some(*at), &format!("{who}{bracket}{}", happened(event)))
+                        }));
+                    }
+                    *from = to;
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn say(at: Option<Timestamp>, what: &str) -> String {
+    match at {
+        Some(at) => format!("{:>8.2}s  {what}", at.since(Timestamp::default()).as_secs_f64()),
+        None => format!("{:9}  {what}", ""),
+    }
 }
 
 fn indent(text: &str) -> String {
@@ -128,89 +154,4 @@ fn asked(command: &Command) -> String {
         Command::CancelChild { child } => format!("to cancel the child of command {}", child.0),
         Command::ContinueAsNew { input, .. } => format!("to go on anew with {}", input.get()),
     }
-}
-
-/// The same history as the cues of a [`crate::testing::Script`].
-fn rehearsal<World>(play: &Play<World>, history: &[(Timestamp, Vec<Event>)]) -> String {
-    let mut script = String::new();
-    let mut names: Vec<Option<(&str, bool)>> = Vec::new();
-    for event in history.iter().flat_map(|(_, events)| events) {
-        if let Event::Asked(command) = event {
-            let name = match command {
-                Command::Run { activity, .. } => Some((activity.as_str(), false)),
-                Command::Undo { of, .. } => undo_of(history, *of).map(|activity| (activity, true)),
-                _ => None,
-            };
-            names.push(name);
-            continue;
-        }
-        let of = |seq: &Seq| {
-            let at = usize::try_from(seq.0).ok().and_then(|at| names.get(at).copied().flatten());
-            rust_name(&play.cast, at.map_or("?", |(name, _)| name))
-        };
-        if let Some(cue) = cue(play, event, of) {
-            let _ = writeln!(script, "  {cue}");
-        }
-    }
-    script
-}
-
-fn cue<World>(play: &Play<World>, event: &Event, of: impl Fn(&Seq) -> String) -> Option<String> {
-    Some(match event {
-        Event::Started { input, .. } => {
-            format!("Script::<{}>::start(&{})", short(play.saga.type_name), json(input.get()))
-        }
-        Event::Done { seq, output } => {
-            format!("    .complete::<{}>(&{})", of(seq), json(output.get()))
-        }
-        Event::Refused { seq, error } => {
-            format!("    .refuse::<{}>(json(r#\"{}\"#))", of(seq), error.get())
-        }
-        Event::Unknown { seq, .. } => format!("    .lose::<{}>()", of(seq)),
-        Event::Fired { .. } => "    .fire()".to_owned(),
-        Event::Signalled { name, payload, .. } => {
-            format!("    .signal::<{}>(&{})", rust_signal(play, name), json(payload.get()))
-        }
-        Event::CancelRequested { .. } => "    .cancel()".to_owned(),
-        Event::NotDone { seq, .. } => format!("    // `{}` is not done", of(seq)),
-        Event::DeadlinePassed {} => "    // the deadline passes".to_owned(),
-        Event::UpdateRequested { name, .. } => format!("    // an update: {name}"),
-        Event::Retried { .. } => "    // an operator lets it try again".to_owned(),
-        _ => return None,
-    })
-}
-
-fn undo_of(history: &[(Timestamp, Vec<Event>)], of: Seq) -> Option<&str> {
-    let events = history.iter().flat_map(|(_, events)| events);
-    let mut commands = events.filter_map(|event| match event {
-        Event::Asked(command) => Some(command),
-        _ => None,
-    });
-    match commands.nth(usize::try_from(of.0).ok()?)? {
-        Command::Run { undo, .. } => undo.as_ref().map(|undo| undo.activity.as_str()),
-        _ => None,
-    }
-}
-
-fn json(text: &str) -> String {
-    match text {
-        "null" => "()".to_owned(),
-        number if number.parse::<i64>().is_ok() => format!("json(\"{number}\")"),
-        text => format!("json(r#\"{text}\"#)"),
-    }
-}
-
-fn rust_name<World>(cast: &Cast<World>, activity: &str) -> String {
-    cast.model(activity)
-        .map_or_else(|| activity.to_owned(), |model| short(model.type_name).to_owned())
-}
-
-fn rust_signal<World>(play: &Play<World>, name: &str) -> String {
-    let known = play.cues.iter().find(|cue| cue.name == name);
-    known.map_or_else(|| name.to_owned(), |cue| short(cue.type_name).to_owned())
-}
-
-/// The last part of a path.
-fn short(type_name: &str) -> &str {
-    type_name.rsplit("::").next().unwrap_or(type_name)
 }

@@ -63,12 +63,12 @@ fn judged(tamper: fn(&mut Account)) -> Broken {
 }
 
 fn events(account: &mut Account) -> impl Iterator<Item = &mut Event> {
-    account.history.iter_mut().flat_map(|(_, events)| events)
+    account.runs[0].history.iter_mut().flat_map(|(_, events)| events)
 }
 
 /// Where in the whole history something is.
 fn find(account: &Account, what: impl Fn(&Event) -> bool) -> Option<(usize, usize)> {
-    account
+    account.runs[0]
         .history
         .iter()
         .enumerate()
@@ -132,10 +132,10 @@ fn a_debt_that_is_forgotten() {
     let broken = judged(|account| {
         let undoes_pay = |event: &Event| *event == undo_of(0);
         if let Some((row, at)) = find(account, undoes_pay) {
-            let (when, _) = account.history[row];
-            account.history.truncate(row + 1);
-            account.history[row].1.truncate(at);
-            account.history.push((when, vec![Event::Asked(Command::Close {})]));
+            let (when, _) = account.runs[0].history[row];
+            account.runs[0].history.truncate(row + 1);
+            account.runs[0].history[row].1.truncate(at);
+            account.runs[0].history.push((when, vec![Event::Asked(Command::Close {})]));
             account.made.retain(|made| made.rows <= row);
         }
     });
@@ -208,8 +208,8 @@ fn a_cancellation_that_is_ignored() {
     let broken = judged(|account| {
         let cancels = |event: &Event| matches!(event, Event::CancelRequested { .. });
         if let Some((row, _)) = find(account, cancels) {
-            account.history.truncate(row + 1);
-            account.history[row].1.truncate(1);
+            account.runs[0].history.truncate(row + 1);
+            account.runs[0].history[row].1.truncate(1);
             account.made.retain(|made| made.rows <= row);
         }
     });
@@ -238,7 +238,7 @@ fn a_step_that_is_given_up_past_the_point_of_no_return() {
 fn two_undos_at_once() {
     let broken = judged(|account| {
         if let Some((row, at)) = find(account, is_undo) {
-            account.history[row].1.insert(at + 1, undo_of(0));
+            account.runs[0].history[row].1.insert(at + 1, undo_of(0));
         }
     });
     assert!(
@@ -257,8 +257,8 @@ fn an_undo_that_does_not_wait_for_what_is_under_way() {
                     Event::Done { seq: Seq(1), .. } | Event::Unknown { seq: Seq(1), .. }
                 )
             };
-            account.history[row].1.retain(|event| !answered(event) || at == 0);
-            for (_, events) in &mut account.history[..row] {
+            account.runs[0].history[row].1.retain(|event| !answered(event) || at == 0);
+            for (_, events) in &mut account.runs[0].history[..row] {
                 events.retain(|event| !answered(event));
             }
         }
@@ -272,13 +272,13 @@ fn a_step_while_it_unwinds_and_a_word_after_the_end() {
         if let Some((row, at)) =
             find(account, |event| matches!(event, Event::Asked(Command::Unwind { .. })))
         {
-            let first = account.history[0].1[1].clone();
-            account.history[row].1.insert(at + 1, first);
+            let first = account.runs[0].history[0].1[1].clone();
+            account.runs[0].history[row].1.insert(at + 1, first);
         }
     });
     assert!(broken.promise.contains("`pay` was asked for while the saga unwound"), "{broken}");
     let broken = judged(|account| {
-        if let Some((_, events)) = account.history.last_mut() {
+        if let Some((_, events)) = account.runs[0].history.last_mut() {
             events.push(Event::Fired { seq: Seq(0) });
         }
     });
@@ -289,7 +289,7 @@ fn a_step_while_it_unwinds_and_a_word_after_the_end() {
 fn an_undo_past_the_point_of_no_return_and_one_for_the_second_time() {
     let broken = judged(|account| {
         if let Some((row, at)) = find(account, |event| *event == Event::Asked(Command::Pivot {})) {
-            account.history[row].1.insert(at + 1, undo_of(1));
+            account.runs[0].history[row].1.insert(at + 1, undo_of(1));
         }
     });
     assert!(broken.promise.contains("past the point of no return"), "{broken}");

@@ -5,21 +5,24 @@ use std::fmt::Debug;
 use super::engine::Flight;
 use super::outside::step;
 use super::story::Story;
-use crate::{ActivityOptions, Direction, Seq, Status, Timestamp};
+use super::troupe::may_be_cancelled;
+use crate::{Direction, Seq, Status, Timestamp};
 
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happening {
-    /// An attempt in flight ends.
-    Answer(usize, Fate),
-    /// A signal arrives, or arrives twice.
-    Signal(usize, bool),
-    /// A timer or a retry is due.
-    Alarm(Seq, Timestamp),
+    /// The attempt of that number ends.
+    Answer(u64, Fate),
+    /// A run hears from another.
+    Letter(usize),
+    /// A signal or an update comes in to a run, or comes twice.
+    Message(usize, usize, bool),
+    /// A timer, a retry or a deadline of a run is due.
+    Alarm(usize, Seq, Timestamp),
     /// A request arrives that nobody waits for any more.
     Late(usize),
     /// An operator lets a stuck run try again.
-    Retried,
+    Retried(usize),
     /// Someone cancels.
     Cancel,
     /// The worker is lost; what was in flight had reached its service, or had not.
@@ -61,135 +64,123 @@ impl<World: Clone + PartialEq + Debug> Story<'_, World> {
     /// `None` when the story is over.
     pub(super) fn happenings(&self) -> Option<Vec<Happening>> {
         let mut all = self.by_themselves();
-        if all.is_empty() {
-            return None;
-        }
-        match all[0] {
-            Happening::Answer(n, Fate::Good) => self.add_fates(n, &mut all),
-            Happening::Signal(cue, _) => all.push(Happening::Signal(cue, true)),
+        match *all.first()? {
+            Happening::Answer(number, Fate::Good | Fate::Twice) => self.add_fates(number, &mut all),
+            Happening::Message(cue, to, _) => all.push(Happening::Message(cue, to, true)),
             _ => {}
         }
-        let ledger = self.engine.ledger();
-        if ledger.status().is_closed() {
+        if self.troupe.all_closed() {
             return Some(all);
         }
-        let is_open = matches!(ledger.status(), Status::Running | Status::Stuck);
-        if is_open && !ledger.pivoted() && ledger.cause().is_none() {
+        if may_be_cancelled(self.troupe.lead()) {
             all.push(Happening::Cancel);
         }
-        if let Some(at) = ledger.alarms().get(&Seq::DEADLINE) {
-            all.push(Happening::Alarm(Seq::DEADLINE, *at));
+        for run in &self.troupe.runs {
+            let deadline = run.ledger().alarms().get(&Seq::DEADLINE);
+            all.extend(deadline.map(|at| Happening::Alarm(run.number, Seq::DEADLINE, *at)));
         }
         all.push(Happening::Lost { reached: false });
-        if !self.engine.flights.is_empty() {
+        if !self.troupe.flights().is_empty() {
             all.push(Happening::Lost { reached: true });
         }
         Some(all)
     }
 
-    /// First what is in flight answers, then what waits outside comes in, then
-    /// time passes; what is late comes last of all.
+    /// First runs hear from one another, then what is in flight answers, then what
+    /// waits outside comes in, then time passes; what is late comes last of all.
     fn by_themselves(&self) -> Vec<Happening> {
-        let mut all = Vec::new();
-        for (n, flight) in self.engine.flights.iter().enumerate() {
-            let silent = |(seq, direction, _): &&(Seq, Direction, Silence)| {
-                (*seq, *direction) == (flight.seq, flight.direction)
-            };
-            let silence = self.silent.iter().find(silent);
-            let fate = silence.map_or(Fate::Good, |(.., silence)| Fate::Silent(*silence));
-            all.push(Happening::Answer(n, fate));
+        let mut all: Vec<_> = (0..self.troupe.letters.len()).map(Happening::Letter).collect();
+        all.extend(self.troupe.flights().into_iter().map(|flight| {
+            let silence = self.silent.iter().find(|(silent, _)| silent.is_same(flight));
+            let heard = if self.twice() { Fate::Twice } else { Fate::Good };
+            let fate = silence.map_or(heard, |(_, silence)| Fate::Silent(*silence));
+            Happening::Answer(flight.number, fate)
+        }));
+        for (n, cue) in self.play.cues.iter().enumerate() {
+            let due = !self.given[n] && (cue.given)(&self.outside.world).is_some();
+            let to = self.troupe.listener(cue.name).filter(|_| due);
+            all.extend(to.map(|to| Happening::Message(n, to, false)));
         }
-        let ledger = self.engine.ledger();
-        if ledger.status() == Status::Running {
-            for (n, cue) in self.play.cues.iter().enumerate() {
-                if !self.given[n] && (cue.given)(&self.outside.world).is_some() {
-                    all.push(Happening::Signal(n, false));
-                }
-            }
-        }
-        let earliest = ledger.alarms().values().min();
-        let due = ledger.alarms().iter().filter(|(_, at)| Some(*at) == earliest);
-        all.extend(due.map(|(seq, at)| Happening::Alarm(*seq, *at)));
-        if ledger.status() == Status::Stuck {
-            all.push(Happening::Retried);
-        }
+        let runs = &self.troupe.runs;
+        let alarms =
+            || runs.iter().flat_map(|run| run.ledger().alarms().iter().map(move |a| (run, a)));
+        let earliest = alarms().map(|(_, (_, at))| *at).min();
+        let due = alarms().filter(|(_, (_, at))| Some(**at) == earliest);
+        all.extend(due.map(|(run, (seq, at))| Happening::Alarm(run.number, *seq, *at)));
+        let stuck = runs.iter().filter(|run| run.ledger().status() == Status::Stuck);
+        all.extend(stuck.map(|run| Happening::Retried(run.number)));
         all.extend((0..self.late.len()).map(Happening::Late));
         all
     }
 
-    fn add_fates(&self, n: usize, all: &mut Vec<Happening>) {
-        let flight = &self.engine.flights[n];
+    fn add_fates(&self, number: u64, all: &mut Vec<Happening>) {
+        let flights = self.troupe.flights();
+        let Some(flight) = flights.iter().find(|flight| flight.number == number) else { return };
+        let run = &self.troupe.runs[flight.run];
         let options = self.options(flight);
-        let mut fates = vec![Fate::Twice];
-        let may_refuse = flight.direction == Direction::Do && !self.engine.ledger().pivoted();
+        let mut fates = if self.twice() { vec![] } else { vec![Fate::Twice] };
+        let may_refuse = flight.direction == Direction::Do && !run.ledger().pivoted();
         if may_refuse && !self.may_have_happened(flight) {
             let refusals = self.play.cast.refusals(&flight.call.activity);
             fates.extend((0..refusals.len()).map(Fate::Refused));
         }
-        if self.engine.wait_after(flight, &options).is_some() {
+        if run.wait_after(flight, &options).is_some() {
             fates.extend([Fate::NotReached, Fate::AnswerLost, Fate::Overtaken]);
         }
         let retry = options.retry;
         let ends = retry.maximum_attempts != 0
             || retry.total_budget.is_some()
             || options.schedule_to_close.is_some();
-        if ends || self.engine.voids(flight.direction) {
+        if ends || run.voids(flight.direction) {
             let silences = [Silence::NotReached, Silence::Happened, Silence::Later];
             fates.extend(silences.map(Fate::Silent));
         }
-        all.extend(fates.into_iter().map(|fate| Happening::Answer(n, fate)));
+        all.extend(fates.into_iter().map(|fate| Happening::Answer(number, fate)));
     }
 
     /// Whether an earlier attempt of the step reached its service, or still may:
     /// a service that keeps its word does not refuse it then.
     fn may_have_happened(&self, flight: &Flight) -> bool {
-        let same = |other: &Flight| (other.of, other.direction) == (flight.of, flight.direction);
-        self.outside.made.iter().any(|made| same(&made.flight)) || self.late.iter().any(same)
+        let made = self.outside.made.iter().map(|made| &made.flight);
+        made.chain(&self.late).any(|other| other.repeats(flight))
     }
 
-    pub(super) fn options(&self, flight: &Flight) -> ActivityOptions {
-        let ledger = self.engine.ledger();
-        let running = ledger.running().get(&flight.seq);
-        running.map_or_else(ActivityOptions::default, |running| {
-            self.play.cast.options(running, ledger.pivoted())
-        })
-    }
-
-    pub(super) fn describe(&self, happening: &Happening) -> String {
+    pub(super) fn describe(&self, happening: Happening) -> String {
         match happening {
-            Happening::Answer(n, fate) => {
-                let step = step(&self.engine.flights[*n]);
-                match fate {
-                    Fate::Good => format!("{step} answers before what was asked for earlier"),
-                    Fate::Twice => format!("{step} reaches its service twice"),
-                    Fate::Refused(_) => format!("{step} is refused"),
-                    Fate::NotReached => format!("{step} does not reach its service"),
-                    Fate::AnswerLost => format!("{step} is done, and its answer is lost"),
-                    Fate::Overtaken => {
-                        format!("{step} times out; its request is still on its way")
-                    }
-                    Fate::Silent(Silence::NotReached) => {
-                        format!("{step} never reaches its service, until it is given up")
-                    }
-                    Fate::Silent(Silence::Happened) => {
-                        format!("{step} is done, but no answer comes, until it is given up")
-                    }
-                    Fate::Silent(Silence::Later) => {
-                        format!("{step} is given up; its request is still on its way")
-                    }
-                }
+            Happening::Answer(number, fate) => {
+                let flights = self.troupe.flights();
+                let flight = flights.iter().find(|flight| flight.number == number);
+                let step = flight.map_or_else(String::new, |flight| step(flight));
+                format!("{step} {}", fate.describe())
             }
-            Happening::Signal(_, true) => "the signal is sent twice".to_owned(),
-            Happening::Signal(..) => "the signal comes early".to_owned(),
-            Happening::Alarm(Seq::DEADLINE, _) => "the deadline passes".to_owned(),
+            Happening::Letter(n) => format!("{}, before something else", self.troupe.describe(n)),
+            Happening::Message(.., true) => "it is sent twice".to_owned(),
+            Happening::Message(..) => "what was to come later comes early".to_owned(),
+            Happening::Alarm(_, Seq::DEADLINE, _) => "the deadline passes".to_owned(),
             Happening::Alarm(..) => "time passes first".to_owned(),
-            Happening::Retried => "an operator lets it try again".to_owned(),
+            Happening::Retried(_) => "an operator lets it try again".to_owned(),
             Happening::Late(_) => "what was late arrives now".to_owned(),
             Happening::Cancel => "someone cancels".to_owned(),
             Happening::Lost { reached: true } => {
                 "the worker is lost, with requests that had reached their services".to_owned()
             }
             Happening::Lost { reached: false } => "the worker is lost".to_owned(),
+        }
+    }
+}
+
+impl Fate {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Good => "answers before what was asked for earlier",
+            Self::Twice => "reaches its service twice",
+            Self::Refused(_) => "is refused",
+            Self::NotReached => "does not reach its service",
+            Self::AnswerLost => "is done, and its answer is lost",
+            Self::Overtaken => "times out; its request is still on its way",
+            Self::Silent(Silence::NotReached) => "never reaches its service, until it is given up",
+            Self::Silent(Silence::Happened) => "is done, but no answer comes, until it is given up",
+            Self::Silent(Silence::Later) => "is given up; its request is still on its way",
         }
     }
 }
@@ -207,11 +198,12 @@ impl Happening {
                 Fate::Overtaken => "overtaken",
                 Fate::Silent(_) => "unknown",
             },
-            Self::Signal(_, true) => "signal twice",
-            Self::Signal(..) => "signal early",
-            Self::Alarm(Seq::DEADLINE, _) => "deadline",
+            Self::Letter(_) => "another order",
+            Self::Message(.., true) => "signal twice",
+            Self::Message(..) => "signal early",
+            Self::Alarm(_, Seq::DEADLINE, _) => "deadline",
             Self::Alarm(..) => "time first",
-            Self::Late(_) | Self::Retried => "late",
+            Self::Late(_) | Self::Retried(_) => "late",
             Self::Cancel => "cancelled",
             Self::Lost { .. } => "worker lost",
         }

@@ -164,6 +164,25 @@ fn long_functions(path: &str, lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn every_guarantee_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let sources = sources();
+    let exists = |test: &str| sources.iter().any(|(_, text)| text.contains(&format!("fn {test}(")));
+    let lines = page.lines().filter(|line| line.starts_with("| ") && !line.ends_with("shown by |"));
+    let mut lines_shown = 0;
+    for line in lines {
+        let shown = line.trim_end_matches('|').rsplit('|').next().unwrap();
+        let tests: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "nothing shows this: {line}");
+        for test in &tests {
+            assert!(exists(test), "`{test}` is not there any more");
+        }
+        lines_shown += 1;
+    }
+    assert!(lines_shown > 20, "{lines_shown} guarantees");
+}
+
+#[test]
 fn the_readme_draws_the_house_as_it_is() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let drawn: Vec<_> = readme

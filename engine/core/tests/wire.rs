@@ -20,7 +20,7 @@ fn every_event() -> Vec<(Event, &'static str)> {
     let start_to_close = Duration::from_millis(610);
     let options = ActivityOptions { retry, start_to_close, ..ActivityOptions::default() };
     let every_option = ActivityOptions {
-        schedule_to_close: Some(Duration::from_secs(60)),
+        schedule_to_close: Some(Duration::from_mins(1)),
         heartbeat: Some(Duration::from_secs(2)),
         on_unknown: OnUnknown::Park,
         ..options

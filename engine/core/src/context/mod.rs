@@ -174,8 +174,7 @@ impl Ctx {
         let bits = (u128::from(self.random()) << 64) | u128::from(self.random());
         let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
         let hex = format!("{bits:032x}");
-        let [a, b, c, d, e] = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-        format!("{a}-{b}-{c}-{d}-{e}")
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
     /// Passes the point of no return: from here on a cancellation comes too late, a deadline

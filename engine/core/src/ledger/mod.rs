@@ -130,7 +130,7 @@ impl Ledger {
                 let call = Call { activity: activity.clone(), request: request.clone() };
                 let (undo, probe, options) = (undo.clone(), probe.clone(), *options);
                 let running = Running::new(call, Direction::Do, seq, at);
-                self.run(seq, Running { undo, probe, options, ..running });
+                self.run(seq, Running { options, probe, undo, ..running });
             }
             Command::Undo { of, inherited } => {
                 let id = DebtId { of: *of, inherited: *inherited };

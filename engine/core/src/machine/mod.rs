@@ -42,8 +42,8 @@ impl Machine {
     /// random numbers follow from: the run's UUID.
     pub fn new(kind: Option<WorkflowType>, seed: u128) -> Self {
         let ctx = Ctx::default();
-        let [high, low] = [(seed >> 64) as u64, (seed & u128::from(u64::MAX)) as u64];
-        ctx.0.borrow_mut().random = high.rotate_left(32) ^ low;
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        ctx.0.borrow_mut().random = half(seed >> 64).rotate_left(32) ^ half(seed);
         Self { kind, ctx, body: None, ledger: Ledger::default(), fault: None }
     }
 

@@ -1,0 +1,96 @@
+//! What follows where nobody knows, and where time runs out.
+
+use hansom_core::{Because, Status, UndoStatus};
+
+use super::*;
+
+#[test]
+fn a_probe_that_finds_it_done_answers_for_the_step() {
+    let script = booked().exhaust::<Charge>().find_done::<Look>(&7_u64);
+    assert_eq!(script.story(), ["book", "charge", "verify: look", "completed"]);
+    assert_eq!(script.ledger().outcome().unwrap().output.unwrap().get(), "7");
+}
+
+#[test]
+fn a_probe_that_finds_nothing_leaves_nothing_to_undo() {
+    let script = booked().exhaust::<Charge>().find_not_done::<Look>().complete::<Unbook>(&());
+    let story = ["book", "charge", "verify: look", "unwind", "undo: unbook", "failed"];
+    assert_eq!(script.story(), story, "what is known not to have happened is not undone");
+}
+
+#[test]
+fn a_probe_that_cannot_tell_leaves_the_outcome_unknown_and_the_undo_owed() {
+    let script = booked().exhaust::<Charge>().lose::<Look>();
+    let plan = script.ledger().undo_plan();
+    assert_eq!((plan[0].activity.as_str(), plan[0].because), ("refund", Because::Unknown));
+}
+
+#[test]
+fn attempts_of_a_probe_and_of_its_action_are_never_confused() {
+    let script = booked().exhaust::<Charge>();
+    let running = script.ledger().running().values().next().unwrap();
+    assert_eq!((running.attempt, running.counted()), (2, 1));
+}
+
+#[test]
+fn a_parked_step_is_stuck_until_it_is_retried_or_cancelled() {
+    let parked = || booked().park::<Charge>();
+    assert_eq!(parked().ledger().status(), Status::Stuck);
+    let retried = parked().retry().complete::<Charge>(&7);
+    assert_eq!(
+        retried.story(),
+        ["book", "charge", "stuck: outcome_unknown", "retried", "completed"]
+    );
+    let cancelled = parked().cancel().complete::<Refund>(&()).complete::<Unbook>(&());
+    let story = cancelled.story();
+    assert_eq!(story[3..], ["unwind", "undo: refund", "undo: unbook", "cancelled"]);
+}
+
+#[test]
+fn an_undo_that_ran_out_of_attempts_is_owed_until_it_is_retried() {
+    let script = booked().cancel().lose::<Charge>().lose::<Refund>().complete::<Unbook>(&());
+    assert_eq!(script.ledger().status(), Status::Stuck, "the other undo ran, this one is owed");
+    assert_eq!(script.ledger().undo_status(), UndoStatus::Partial);
+    let script = script.retry();
+    assert_eq!(script.ledger().status(), Status::Compensating);
+    let script = script.complete::<Refund>(&());
+    assert_eq!(script.ledger().status(), Status::Cancelled);
+    assert_eq!(script.ledger().undo_status(), UndoStatus::Done);
+}
+
+#[test]
+fn a_deadline_cancels_and_undoes() {
+    let script = Script::<Probed>::start_with_deadline(&(), HOUR).complete::<Book>(&());
+    let script = script.advance(2 * HOUR).complete::<Charge>(&7);
+    let script = script.complete::<Refund>(&()).complete::<Unbook>(&());
+    let story = ["book", "charge", "unwind", "undo: refund", "undo: unbook", "cancelled"];
+    assert_eq!(script.story(), story);
+}
+
+#[test]
+fn a_deadline_comes_too_late_for_a_saga_past_its_pivot() {
+    struct Pivots;
+    impl Workflow for Pivots {
+        const NAME: &'static str = "pivots";
+        const ACTIVITIES: &'static [&'static str] = &["book"];
+        type Input = ();
+        type Output = ();
+        type Error = Never;
+        async fn run(ctx: Ctx, (): ()) -> Result<(), Never> {
+            ctx.pivot().run(Book).await;
+            Ok(())
+        }
+    }
+    let script = Script::<Pivots>::start_with_deadline(&(), HOUR);
+    assert!(script.ledger().alarms().is_empty(), "it is not waited for any more");
+    assert_eq!(script.advance(2 * HOUR).complete::<Book>(&()).story().last().unwrap(), "completed");
+}
+
+#[test]
+fn a_termination_undoes_nothing_and_lists_what_stays_owed() {
+    let script = booked().terminate();
+    assert_eq!(script.ledger().status(), Status::Terminated);
+    let owed: Vec<_> = script.ledger().undo_plan().into_iter().map(|undo| undo.activity).collect();
+    assert_eq!(owed, ["refund", "unbook"], "what was in flight as well");
+    assert_eq!(script.ledger().undo_status(), UndoStatus::Owed);
+}

@@ -1,0 +1,159 @@
+//! Changes under open runs, limits, and what is the same in every replay.
+
+use hansom_core::{
+    ActivityOptions, Command, Event, Machine, Payload, Seq, Status, StuckReason, WorkflowType,
+};
+
+use super::kin::{Add, Sum};
+use super::*;
+
+/// The body as it was, as it is with a change, and as it will be.
+struct Version<const N: u8>;
+impl<const N: u8> Workflow for Version<N> {
+    const NAME: &'static str = "version";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    type Input = ();
+    type Output = ();
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), Self::Error> {
+        let two = match N {
+            0 => false,
+            1 => ctx.patched("book-twice"),
+            2 => {
+                ctx.retire_patch("book-twice");
+                true
+            }
+            _ => true,
+        };
+        if two {
+            ctx.run(Book).undo(Unbook).await?;
+        }
+        ctx.run(Book).undo(Unbook).await?;
+        ctx.sleep(HOUR).await;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_patch_divides_old_runs_from_new_ones_and_can_be_retired() {
+    let old = Script::<Version<0>>::start(&()).complete::<Book>(&());
+    let new = Script::<Version<1>>::start(&()).complete::<Book>(&()).complete::<Book>(&());
+    assert_eq!(old.story(), ["book", "timer 3600s"]);
+    assert_eq!(new.story(), ["patched: book-twice", "book", "book", "timer 3600s"]);
+    let agrees = |history: &Script<_>| replay_with::<1, _>(history);
+    assert!(agrees(&old), "a run from before goes on as it began");
+    assert!(replay_with::<1, _>(&new) && replay_with::<2, _>(&new), "and one with it as well");
+    assert!(!replay_with::<2, _>(&old), "with an old run open the patch must not be retired");
+    assert!(!replay_with::<3, _>(&new), "nor forgotten with a run open that recorded it");
+    let newest = Script::<Version<2>>::start(&()).complete::<Book>(&()).complete::<Book>(&());
+    assert!(replay_with::<3, _>(&newest), "a run from after the retirement records nothing");
+}
+
+fn replay_with<const N: u8, W: Workflow>(script: &Script<W>) -> bool {
+    let kind = Some(WorkflowType::of::<Version<N>>());
+    let machine = Machine::replay(kind, 7, script.history().iter().cloned());
+    machine.fault().is_none()
+}
+
+#[test]
+fn a_stuck_run_whose_code_is_put_right_goes_on_when_it_is_retried() {
+    let old = Script::<Version<0>>::start(&()).complete::<Book>(&());
+    let mut history = old.history().to_vec();
+    let kind = |wrong| {
+        Some(if wrong {
+            WorkflowType::of::<Version<3>>()
+        } else {
+            WorkflowType::of::<Version<0>>()
+        })
+    };
+    let mut broken = Machine::replay(kind(true), 7, history.iter().cloned());
+    let now = hansom_core::Timestamp(9);
+    let stuck = broken.take(now);
+    let [Event::Stuck { reason: StuckReason::Nondeterminism, detail, .. }] = &stuck[..] else {
+        panic!("{stuck:?}")
+    };
+    assert!(detail.contains(r#"history has {"start_timer""#), "{detail}");
+    assert!(detail.contains(r#"the code asks for {"run":{"activity":"book""#), "{detail}");
+    history.push((now, stuck));
+    history.push((now, vec![Event::Retried { reason: None }]));
+    let mut still_broken = Machine::replay(kind(true), 7, history.iter().cloned());
+    assert!(matches!(&still_broken.take(now)[..], [Event::Stuck { .. }]), "it is no better");
+    let mut put_right = Machine::replay(kind(false), 7, history);
+    assert!(put_right.take(now).is_empty() && put_right.fault().is_none());
+    put_right.deliver(Event::Fired { seq: Seq(1) }, now);
+    assert!(matches!(&put_right.take(now)[..], [Event::Asked(Command::Complete { .. })]));
+}
+
+/// Asks for as much as it is told to.
+struct Greedy;
+impl Workflow for Greedy {
+    const NAME: &'static str = "greedy";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    type Input = usize;
+    type Output = Vec<u64>;
+    type Error = Never;
+    async fn run(ctx: Ctx, many: usize) -> Result<Vec<u64>, Never> {
+        if many == 0 {
+            ctx.label("key", &"x".repeat(300));
+        }
+        ctx.join_all((0..many).map(|_| ctx.run(Book).undo(Unbook))).await;
+        Ok((0..3).map(|_| ctx.random()).collect())
+    }
+}
+
+#[test]
+fn more_than_the_engine_carries_is_stuck_with_the_limit_named() {
+    let most = Script::<Greedy>::start(&2_000);
+    assert_eq!((most.ledger().status(), most.ledger().running().len()), (Status::Running, 2_000));
+    let more = Script::<Greedy>::start(&2_001);
+    let (reason, detail) = more.stuck().unwrap();
+    assert_eq!(*reason, StuckReason::Limit);
+    assert!(detail.contains("the limit is 2000"), "{detail}");
+    assert_eq!(more.cancel().ledger().status(), Status::Compensating, "and can be cancelled");
+    let (reason, detail) = Script::<Greedy>::start(&0).stuck().unwrap().clone();
+    assert!(reason == StuckReason::Limit && detail.contains("255 bytes"), "{detail}");
+}
+
+#[test]
+fn random_numbers_are_the_same_in_every_replay_and_others_for_another_run() {
+    let script = Script::<Greedy>::start(&1).complete::<Book>(&());
+    let of = |seed| {
+        let kind = Some(WorkflowType::of::<Greedy>());
+        let mut machine = Machine::new(kind, seed);
+        for (at, events) in script.history() {
+            for event in events.iter().filter(|event| !matches!(event, Event::Asked(_))) {
+                machine.deliver(event.clone(), *at);
+                machine.take(*at);
+            }
+        }
+        machine.ledger().outcome().unwrap().output.unwrap().get().to_owned()
+    };
+    assert_eq!(of(7), script.ledger().outcome().unwrap().output.unwrap().get());
+    assert_ne!(of(7), of(8));
+}
+
+#[test]
+fn what_is_published_decides_nothing_and_may_change_its_shape() {
+    let script = Script::<Sum>::start(&(40, false)).update("a", &Add(2));
+    let mut history = script.history().to_vec();
+    for (_, events) in &mut history {
+        for event in events {
+            if let Event::Asked(Command::Publish { state }) = event {
+                *state = Payload::of(&"as another version shows it").unwrap();
+            }
+        }
+    }
+    let kind = Some(WorkflowType::of::<Sum>());
+    assert_eq!(Machine::replay(kind, 7, history).fault(), None);
+}
+
+#[test]
+fn the_options_of_a_step_say_what_follows_when_nobody_knows() {
+    let Some((_, events)) = booked().history().last().cloned() else { panic!() };
+    let Some(Event::Asked(Command::Run { options, probe, .. })) = events.last() else { panic!() };
+    assert_eq!(
+        options.unwrap(),
+        ActivityOptions { on_unknown: OnUnknown::Park, ..Charge::options() }
+    );
+    assert_eq!(probe.as_ref().unwrap().activity, "look");
+}

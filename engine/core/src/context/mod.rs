@@ -215,7 +215,7 @@ impl Ctx {
     pub(crate) fn issue(&self, command: Command) -> Seq {
         let mut state = self.0.borrow_mut();
         let seq = Seq(state.next);
-        if !state.muted {
+        if !state.muted && !state.continued {
             state.next += 1;
             state.open.count(&command);
             state.issued.push_back(command);

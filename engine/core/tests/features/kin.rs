@@ -131,6 +131,26 @@ fn undos_that_are_carried_over_run_with_the_keys_of_the_run_that_acted() {
     assert_eq!((undo.call.activity.as_str(), &undo.origin), ("unbook", &origin()));
 }
 
+/// Goes on in a new run with one hand, and asks for something with the other.
+struct TwoHands;
+impl Workflow for TwoHands {
+    const NAME: &'static str = "two_hands";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    type Input = ();
+    type Output = ();
+    type Error = StillOpen;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), StillOpen> {
+        let goes_on = ctx.continue_as_new::<Self>(&());
+        let (refused, _) = ctx.join(goes_on, ctx.run(Book).undo(Unbook)).await;
+        Err(refused)
+    }
+}
+
+#[test]
+fn nothing_is_asked_for_after_a_run_went_on_in_another() {
+    assert_eq!(Script::<TwoHands>::start(&()).story(), ["continued"]);
+}
+
 /// A parent: books, has a child do its part, then fails.
 struct Parent;
 impl Workflow for Parent {

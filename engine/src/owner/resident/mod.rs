@@ -105,6 +105,9 @@ impl Resident {
     /// Something happened: written down with all that follows from it.
     pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
         let was_stuck = self.machine.ledger().status() == Status::Stuck;
+        if matches!(event, Event::Retried { .. }) {
+            self.panics = 0;
+        }
         let at = self.write(&event, scene);
         self.machine.deliver(event, at);
         self.go_on(scene);

@@ -110,6 +110,7 @@ fn a_probe_without_a_tombstone() {
     let broken = broken(walk);
     says(&broken, &["`pay_askable` (command 0) took effect after its probe `was_paid` had said"]);
     says(&broken, &["must leave a tombstone", "its request is still on its way"]);
+    says(&broken, &[".exhaust::<PayAskable>()", ".find_not_done::<WasPaid>()"]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::engine::{Engine, Flight};
 use crate::{
-    ActivityOptions, Attempt, Direction, Event, OnUnknown, Payload, Seq, Status, StuckReason,
-    Verdict,
+    ActivityOptions, Attempt, Direction, Event, OnUnknown, Payload, Running, Seq, Status,
+    StuckReason, Verdict,
 };
 
 /// An attempt costs so much time by itself.
@@ -51,7 +51,8 @@ impl Engine {
         match verdict.decode() {
             Ok(Verdict::Done(output)) => self.tell(Event::Done { seq, output }),
             Ok(Verdict::NotDone) => {
-                let Event::Unknown { attempts, reason, .. } = self.unknown(seq, "") else { return };
+                let running = self.ledger().running().get(&seq);
+                let (attempts, reason) = running.map(Running::given_up).unwrap_or_default();
                 self.tell(Event::NotDone { seq, attempts, reason });
             }
             Err(error) => self.fail(flight, &format!("its verdict: {error}"), false, options),

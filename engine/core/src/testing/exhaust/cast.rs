@@ -79,7 +79,18 @@ impl<World> Cast<World> {
         if persists && running.direction == Direction::Do {
             options = options.unlimited();
         }
+        options.on_unknown = self.on_unknown(running);
         options
+    }
+
+    /// A probe leaves it to the action what follows when it cannot tell.
+    fn on_unknown(&self, running: &Running) -> OnUnknown {
+        let (activity, options) = match &running.action {
+            Some((activity, options)) => (activity, *options),
+            None => (&running.call.activity, running.options),
+        };
+        let declared = || self.model(activity).map(|model| model.options);
+        options.or_else(declared).unwrap_or_default().on_unknown
     }
 }
 

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// The worker is lost with all it had in memory; another goes on from history.
-    pub(super) fn lose(&mut self, options: impl Fn(&Self, Seq, &Running) -> ActivityOptions) {
+    pub(super) fn lose(&mut self, options: impl Fn(&Running, bool) -> ActivityOptions) {
         self.flights.clear();
         let history = self.history.iter().cloned();
         self.machine = Machine::replay(Some(self.kind), seed(self.number), history);
@@ -206,7 +206,7 @@ impl Engine {
                 break;
             }
             let Some(running) = self.ledger().running().get(&seq) else { continue };
-            let options = options(self, seq, running);
+            let options = options(running, self.ledger().pivoted());
             let reason = "its worker was lost";
             let event = if self.voids(running.direction) {
                 self.unknown(seq, reason)

@@ -3,88 +3,98 @@
 use std::fmt::Write;
 
 use super::Play;
-use super::cast::Cast;
 use super::engine::History;
-use super::judge::commands;
-use crate::{Command, Event, Seq};
+use crate::{Direction, Event, Ledger, Running, Seq, StuckReason, Timestamp};
 
-/// The same history as the cues of a [`crate::testing::Script`].
+/// What the cues are written with.
+const JSON: &str =
+    "fn json<T: DeserializeOwned>(text: &str) -> T { serde_json::from_str(text).unwrap() }";
+
+/// The same history as Rust; failed attempts and lost workers are no cues, because a
+/// body does not hear of them.
 pub(super) fn rehearsal<World>(play: &Play<World>, history: &History) -> String {
-    let mut script = String::new();
-    let mut names: Vec<Option<(&str, bool)>> = Vec::new();
-    for event in history.iter().flat_map(|(_, events)| events) {
-        if let Event::Asked(command) = event {
-            let name = match command {
-                Command::Run { activity, .. } => Some((activity.as_str(), false)),
-                Command::Undo { of, .. } => undo_of(history, *of).map(|activity| (activity, true)),
-                _ => None,
-            };
-            names.push(name);
-            continue;
-        }
-        let of = |seq: &Seq| {
-            let at = usize::try_from(seq.0).ok().and_then(|at| names.get(at).copied().flatten());
-            rust_name(&play.cast, at.map_or("?", |(name, _)| name))
-        };
-        if let Some(cue) = cue(play, event, of) {
-            let _ = writeln!(script, "  {cue}");
+    let mut script = format!("  {JSON}\n");
+    let mut ledger = Ledger::default();
+    for (at, events) in history {
+        for event in events {
+            if let Some(cue) = cue(play, event, &ledger) {
+                let _ = writeln!(script, "  {cue}");
+            }
+            ledger.apply(event, *at);
         }
     }
     script
 }
 
-fn cue<World>(play: &Play<World>, event: &Event, of: impl Fn(&Seq) -> String) -> Option<String> {
+fn cue<World>(play: &Play<World>, event: &Event, ledger: &Ledger) -> Option<String> {
+    let running = |seq: &Seq| ledger.running().get(seq);
+    let of = |seq| running(seq).map_or("?", |running| rust_name(play, running));
     Some(match event {
-        Event::Started { input, .. } => {
-            format!("Script::<{}>::start(&{})", short(play.saga.type_name), json(input.get()))
-        }
+        Event::Started { input, deadline, .. } => started(play, input.get(), *deadline),
         Event::Done { seq, output } => {
-            format!("    .complete::<{}>(&{})", of(seq), json(output.get()))
+            let probe = running(seq).is_some_and(|r| r.direction == Direction::Verify);
+            let cue = if probe { "find_done" } else { "complete" };
+            format!("    .{cue}::<{}>(&{})", of(seq), json(output.get()))
         }
         Event::Refused { seq, error } => {
-            format!("    .refuse::<{}>(json(r#\"{}\"#))", of(seq), error.get())
+            format!("    .refuse::<{}>({})", of(seq), json(error.get()))
         }
         Event::Unknown { seq, .. } => format!("    .lose::<{}>()", of(seq)),
+        Event::Verifying { seq, .. } => format!("    .exhaust::<{}>()", of(seq)),
+        Event::NotDone { seq, .. } => format!("    .find_not_done::<{}>()", of(seq)),
+        Event::Stuck { reason: StuckReason::OutcomeUnknown, seq: Some(seq), .. } => {
+            format!("    .park::<{}>()", of(seq))
+        }
+        Event::Retried { .. } => "    .retry()".to_owned(),
         Event::Fired { .. } => "    .fire()".to_owned(),
+        Event::DeadlinePassed {} => "    // .advance(..) to the deadline".to_owned(),
         Event::Signalled { name, payload, .. } => {
-            format!("    .signal::<{}>(&{})", rust_signal(play, name), json(payload.get()))
+            format!("    .signal::<{}>(&{})", message(play, name), json(payload.get()))
+        }
+        Event::UpdateRequested { name, id, payload } => {
+            format!("    .update::<{}>({id:?}, &{})", message(play, name), json(payload.get()))
         }
         Event::CancelRequested { .. } => "    .cancel()".to_owned(),
-        Event::NotDone { seq, .. } => format!("    // `{}` is not done", of(seq)),
-        Event::DeadlinePassed {} => "    // the deadline passes".to_owned(),
-        Event::ChildClosed { .. } => "    // a child ended".to_owned(),
-        Event::UpdateRequested { name, .. } => format!("    // an update: {name}"),
-        Event::Retried { .. } => "    // an operator lets it try again".to_owned(),
-        _ => return None,
+        Event::Terminated { .. } => "    .terminate()".to_owned(),
+        Event::ChildClosed { seq, outcome } => {
+            let child = ledger.children().get(seq)?;
+            let outcome = serde_json::to_string(outcome).unwrap_or_default();
+            format!("    .close_child({:?}, {})", child.start.workflow_id, json(&outcome))
+        }
+        Event::AttemptFailed { .. }
+        | Event::AttemptLost { .. }
+        | Event::Stuck { .. }
+        | Event::Asked(_) => return None,
     })
 }
 
-fn undo_of(history: &History, of: Seq) -> Option<&str> {
-    match commands(history).nth(usize::try_from(of.0).ok()?)? {
-        Command::Run { undo, .. } => undo.as_ref().map(|undo| undo.activity.as_str()),
-        _ => None,
+fn started<World>(play: &Play<World>, input: &str, deadline: Option<Timestamp>) -> String {
+    let (name, input) = (short(play.saga.type_name), json(input));
+    match deadline.map(|at| at.since(Timestamp::default())) {
+        None => format!("Script::<{name}>::start(&{input})"),
+        Some(after) => {
+            let seconds = after.as_secs_f64();
+            let after = format!("Duration::from_secs_f64({seconds:?})");
+            format!("Script::<{name}>::start_with_deadline(&{input}, {after})")
+        }
     }
 }
 
 fn json(text: &str) -> String {
-    match text {
-        "null" => "()".to_owned(),
-        number if number.parse::<i64>().is_ok() => format!("json(\"{number}\")"),
-        text => format!("json(r#\"{text}\"#)"),
-    }
+    format!("json(r#\"{text}\"#)")
 }
 
-fn rust_name<World>(cast: &Cast<World>, activity: &str) -> String {
-    cast.model(activity)
-        .map_or_else(|| activity.to_owned(), |model| short(model.type_name).to_owned())
+fn rust_name<'a, World>(play: &Play<World>, running: &'a Running) -> &'a str {
+    let name = &running.call.activity;
+    play.cast.model(name).map_or(name, |model| short(model.type_name))
 }
 
-fn rust_signal<World>(play: &Play<World>, name: &str) -> String {
+fn message<'a, World>(play: &Play<World>, name: &'a str) -> &'a str {
     let known = play.cues.iter().find(|cue| cue.name == name);
-    known.map_or_else(|| name.to_owned(), |cue| short(cue.type_name).to_owned())
+    known.map_or(name, |cue| short(cue.type_name))
 }
 
 /// The last part of a path.
-fn short(type_name: &str) -> &str {
+fn short(type_name: &'static str) -> &'static str {
     type_name.rsplit("::").next().unwrap_or(type_name)
 }

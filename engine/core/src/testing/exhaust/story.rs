@@ -183,7 +183,7 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
         let play = self.play;
         for run in &mut self.troupe.runs {
             if !run.ledger().status().is_closed() {
-                run.lose(|run, seq, running| Troupe::options(play, run, seq, running));
+                run.lose(|running, pivoted| play.cast.options(running, pivoted));
             }
         }
     }
@@ -270,7 +270,7 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
         let run = &self.troupe.runs[flight.run];
         let running = run.ledger().running().get(&flight.seq);
         running.map_or_else(ActivityOptions::default, |running| {
-            Troupe::options(self.play, run, flight.seq, running)
+            self.play.cast.options(running, run.ledger().pivoted())
         })
     }
 

@@ -6,10 +6,7 @@ use std::cell::RefCell;
 use super::Play;
 use super::engine::{Clock, Engine, Flight};
 use super::plan::Plan;
-use crate::{
-    ActivityOptions, Child, ChildOutcome, Command, Continued, Event, Order, Owed, Parent, Payload,
-    Running, Seq, Status,
-};
+use crate::{Child, ChildOutcome, Continued, Event, Order, Owed, Parent, Payload, Seq, Status};
 
 /// The workflow id of the saga that is walked.
 const LEAD: &str = "walk";
@@ -173,7 +170,7 @@ impl Troupe {
     /// A run has closed: whoever waits for it hears of it, or it goes on in another.
     fn closed(&mut self, number: usize) {
         let run = &self.runs[number];
-        if let Some(input) = next_input(run) {
+        if let Some(input) = run.ledger().next_input() {
             let (input, who) = (input.clone(), run.who.clone());
             return self.go_on(number, input, &who.workflow_id);
         }
@@ -240,23 +237,6 @@ impl Troupe {
         };
         format!("`{to}` hears {what}")
     }
-
-    /// The options in force for what a run waits for.
-    pub(super) fn options<World>(
-        play: &Play<World>,
-        run: &Engine,
-        seq: Seq,
-        running: &Running,
-    ) -> ActivityOptions {
-        let mut options = play.cast.options(running, run.ledger().pivoted());
-        let Some(Command::Run { activity, options: own, .. }) = command(run, seq) else {
-            return options;
-        };
-        // A probe leaves it to the action what follows when it cannot tell.
-        let model = || play.cast.model(activity).map(|model| model.options);
-        options.on_unknown = own.or_else(model).unwrap_or_default().on_unknown;
-        options
-    }
 }
 
 /// Whether a cancellation would be heard.
@@ -266,21 +246,8 @@ pub(super) fn may_be_cancelled(run: &Engine) -> bool {
     open && !ledger.pivoted() && ledger.cause().is_none()
 }
 
-/// What a run goes on with in another.
-fn next_input(run: &Engine) -> Option<&Payload> {
-    let (_, events) = run.history.last()?;
-    events.iter().find_map(|event| match event {
-        Event::Asked(Command::ContinueAsNew { input, .. }) => Some(input),
-        _ => None,
-    })
-}
-
 /// An undo of this run's own is another's from here on: the keys stay this run's.
 fn left_by(run: &Engine, owed: Owed) -> Owed {
     let origin = owed.origin.clone().unwrap_or_else(|| (*run.who).clone());
     Owed { origin: Some(origin), ..owed }
-}
-
-fn command(run: &Engine, seq: Seq) -> Option<&Command> {
-    super::judge::commands(&run.history).nth(usize::try_from(seq.0).ok()?)
 }

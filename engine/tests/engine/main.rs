@@ -1,6 +1,7 @@
 //! The engine on a real Postgres.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod claims;
 mod crew;
 mod fencing;
 mod heartbeats;

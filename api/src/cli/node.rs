@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hansom_activities::taxisvc::Taxisvc;
+use hansom_core::Handlers;
 use hansom_engine::{Registry, Settings, Worker};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::{CliError, Exit};
 use crate::config::{Gateway, Server};
 use crate::http::{Api, app};
+use crate::nearest::nearest;
 use crate::taxisvc::{self, Facade};
 
 /// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
@@ -55,7 +57,7 @@ impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
         let taxi = Taxisvc::new(&pool);
-        let registry = Registry::new(hansom_workflows::all(), taxi.handlers())?;
+        let registry = Registry::new(hansom_workflows::all(), handlers(&taxi, &server.remote)?)?;
         let defaults = Settings::default();
         let settings = Settings {
             lease: server.lease,
@@ -113,6 +115,18 @@ impl Node {
             CliError::new(Exit::Unexpected, "the server stopped").cause(error.to_string())
         })
     }
+}
+
+/// What this process performs itself, but for what is left to remote workers.
+fn handlers(taxi: &Taxisvc, remote: &[String]) -> Result<Handlers, CliError> {
+    let all = taxi.handlers();
+    remote.iter().try_fold(all, |handlers, name| handlers.made_remote(name)).map_err(|unknown| {
+        let near = nearest(&unknown.name, unknown.known.iter().copied());
+        let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+        let what = format!("--remote: there is no activity `{}`", unknown.name);
+        CliError::new(Exit::Usage, what)
+            .hint(format!("{near}it is one of {}", unknown.known.join(", ")))
+    })
 }
 
 /// SIGTERM and SIGINT, heard from when this is made.

@@ -50,6 +50,9 @@ pub struct ServerArgs {
     /// Threads that run workflows [env: HANSOM_WORKER_THREADS]
     #[arg(long, value_name = "N")]
     worker_threads: Option<String>,
+    /// Activities that remote workers perform, as mark_call,complete_drive [env: HANSOM_REMOTE]
+    #[arg(long, value_name = "NAMES")]
+    remote: Option<String>,
 }
 
 /// What is logged.
@@ -83,6 +86,7 @@ impl ConfigArgs {
             (Key::Gateway, &server.gateway),
             (Key::Lease, &server.lease),
             (Key::WorkerThreads, &server.worker_threads),
+            (Key::Remote, &server.remote),
             (Key::Log, &log.log),
             (Key::LogFormat, &log.log_format),
         ];

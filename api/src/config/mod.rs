@@ -61,6 +61,8 @@ pub struct Server {
     pub lease: Duration,
     /// `HANSOM_WORKER_THREADS`: threads that run workflows; by default the engine's choice.
     pub worker_threads: Option<usize>,
+    /// `HANSOM_REMOTE`: activities that are performed by remote workers; by default none.
+    pub remote: Vec<String>,
 }
 
 /// A façade.
@@ -128,6 +130,7 @@ impl Config {
                 worker_threads: read
                     .get(Key::WorkerThreads, |text| whole(text, MAX_THREADS))
                     .map(|threads| threads as usize),
+                remote: read.get(Key::Remote, names).unwrap_or_default(),
             },
             log: Logging {
                 filter: read.get(Key::Log, filter).unwrap_or_else(|| DEFAULT_FILTER.to_owned()),
@@ -224,6 +227,15 @@ fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
 fn whole(text: &str, max: u32) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=max).contains(number));
     number.ok_or_else(|| format!("it is a whole number from 1 to {max}"))
+}
+
+fn names(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let plain = |name: &String| !name.is_empty() && !name.contains(char::is_whitespace);
+    if names.iter().all(plain) {
+        return Ok(names);
+    }
+    Err("names are written with commas between them, as mark_call,complete_drive".to_owned())
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

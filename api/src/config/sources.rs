@@ -24,6 +24,7 @@ pub enum Key {
     Gateway,
     Lease,
     WorkerThreads,
+    Remote,
     Log,
     LogFormat,
     Url,
@@ -31,7 +32,7 @@ pub enum Key {
 
 impl Key {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DatabaseUrl,
         Self::Data,
         Self::Partitions,
@@ -39,6 +40,7 @@ impl Key {
         Self::Gateway,
         Self::Lease,
         Self::WorkerThreads,
+        Self::Remote,
         Self::Log,
         Self::LogFormat,
         Self::Url,
@@ -54,6 +56,7 @@ impl Key {
             Self::Gateway => "gateway",
             Self::Lease => "lease",
             Self::WorkerThreads => "worker_threads",
+            Self::Remote => "remote",
             Self::Log => "log",
             Self::LogFormat => "log_format",
             Self::Url => "url",

@@ -116,3 +116,11 @@ fn a_password_is_never_shown() {
         Config::resolve(&environment(&[("DATABASE_URL", "postgres://me:s3cret@h/d")])).unwrap();
     assert!(!format!("{kept:?}").contains("s3cret"));
 }
+
+#[test]
+fn remote_activities_are_names_with_commas_between_them() {
+    let remote = |text| Config::resolve(&environment(&[("HANSOM_REMOTE", text)]));
+    assert_eq!(remote("a, b_c").unwrap().server.remote, ["a", "b_c"]);
+    assert!(Config::resolve(&Sources::default()).unwrap().server.remote.is_empty());
+    assert!(remote("a,,b").is_err() && remote("a b").is_err());
+}

@@ -92,6 +92,16 @@ impl Document {
         Ok(self.decode(key, "an object of strings")?.unwrap_or_default())
     }
 
+    /// A list of texts; `null` is as good as none.
+    pub fn list(&self, key: &str) -> Result<Option<Vec<String>>, Problem> {
+        self.decode(key, "a list of strings")
+    }
+
+    /// A whole number, zero or more; `null` is as good as none.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, Problem> {
+        self.decode(key, "a whole number")
+    }
+
     fn decode<T: DeserializeOwned>(&self, key: &str, wanted: &str) -> Result<Option<T>, Problem> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         serde_json::from_str(raw).map_err(|_| {

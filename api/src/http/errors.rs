@@ -1,6 +1,6 @@
 //! The one place where what the engine says becomes what HTTP says.
 
-use hansom_engine::ClientError;
+use hansom_engine::{ClientError, TaskError};
 
 use super::kinds;
 use super::problem::{Problem, echo};
@@ -42,6 +42,27 @@ impl From<ClientError> for Problem {
             ClientError::StillOpen(_) => Self::new(kinds::STILL_OPEN, detail),
             ClientError::Draining => draining(),
             ClientError::Unavailable(error) => store(&error),
+        }
+    }
+}
+
+impl From<TaskError> for Problem {
+    fn from(error: TaskError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TaskError::Lost => Self::new(kinds::TASK_LOST, detail).field("/token"),
+            TaskError::InvalidToken => Self::new(kinds::TOKEN_SYNTAX, detail).field("/token"),
+            TaskError::InvalidAnswer { what, .. } => {
+                let field = if what == "output" { "/output" } else { "/refused" };
+                Self::new(kinds::ANSWER_INVALID, detail).field(field)
+            }
+            TaskError::UnknownActivity(_) => {
+                Self::new(kinds::ACTIVITY_UNKNOWN, detail).field("/token")
+            }
+            TaskError::TooLarge { limit, .. } => {
+                Self::new(kinds::PAYLOAD_TOO_LARGE, detail).limit(limit as u64)
+            }
+            TaskError::Unavailable(error) => store(&error),
         }
     }
 }

@@ -55,6 +55,7 @@ kinds! {
     WORKFLOW_CLOSED = 409 "workflow.closed" "The workflow is closed";
     AFTER_PIVOT = 409 "cancel.after_pivot" "The workflow is past its point of no return";
     STILL_OPEN = 409 "workflow.open" "The workflow is still open";
+    TASK_LOST = 409 "task.lost" "The task is not held any more";
     BODY_TOO_LARGE = 413 "body.too_large" "The body is too large";
     PAYLOAD_TOO_LARGE = 413 "payload.too_large" "A payload is too large";
     URI_TOO_LONG = 414 "uri.too_long" "The URL is too long";
@@ -69,6 +70,9 @@ kinds! {
     ID_SYNTAX = 422 "id.syntax" "The id has characters or a length that are not allowed";
     INPUT_INVALID = 422 "input.invalid" "The input does not have the shape the workflow is started with";
     WORKFLOW_UNKNOWN = 422 "workflow.unknown" "There is no such workflow type";
+    ACTIVITY_UNKNOWN = 422 "activity.unknown" "There is no such activity";
+    ANSWER_INVALID = 422 "answer.invalid" "The answer does not have the shape of the activity's";
+    TOKEN_SYNTAX = 422 "token.syntax" "That is no token of a task";
     SIGNAL_UNKNOWN = 422 "signal.unknown" "The workflow does not listen to that signal";
     PARAMETER_UNKNOWN = 422 "parameter.unknown" "The URL has a parameter that is not known";
     PARAMETER_REPEATED = 422 "parameter.repeated" "The URL has a parameter twice";

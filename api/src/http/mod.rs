@@ -12,6 +12,7 @@ pub mod problem;
 pub mod query;
 pub mod schema;
 mod state;
+pub mod tasks;
 mod workflows;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use self::state::Api;
     ),
     tags(
         (name = "workflows", description = "Start, look at, talk to and cancel workflows"),
+        (name = "tasks", description = "For remote workers: claim attempts, perform and answer them"),
         (name = "health", description = "For load balancers and supervisors"),
     )
 )]
@@ -66,6 +68,11 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(workflows::undo_plan))
         .routes(routes!(workflows::signal))
         .routes(routes!(workflows::cancel))
+        .routes(routes!(tasks::claim))
+        .routes(routes!(tasks::heartbeat))
+        .routes(routes!(tasks::complete))
+        .routes(routes!(tasks::fail))
+        .routes(routes!(tasks::activities))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::kind))

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::rig::Rig;
 
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 18] = [
     ("get", "/v1/workflows"),
     ("post", "/v1/workflows"),
     ("get", "/v1/workflows/{id}"),
@@ -17,6 +17,11 @@ const ROUTES: [(&str, &str); 13] = [
     ("get", "/v1/workflows/{id}/undo-plan"),
     ("post", "/v1/workflows/{id}/signals/{name}"),
     ("post", "/v1/workflows/{id}/cancel"),
+    ("post", "/v1/tasks/claim"),
+    ("post", "/v1/tasks/heartbeat"),
+    ("post", "/v1/tasks/complete"),
+    ("post", "/v1/tasks/fail"),
+    ("get", "/v1/activities"),
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/problems/{code}"),

@@ -6,3 +6,4 @@ mod lifecycle;
 mod refusals;
 mod rig;
 mod stopping;
+mod tasks;

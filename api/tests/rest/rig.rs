@@ -165,6 +165,11 @@ fn template() -> String {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these activities left to remote workers.
+    pub(crate) async fn start_with(remote: &[&str]) -> Self {
         let database = database(&template(), |url| async move {
             let pool = connect(&url, 2).await.unwrap();
             migrate(&pool, Some(16)).await.unwrap();
@@ -177,6 +182,7 @@ impl Rig {
             .with::<Charge>(Arc::clone(&bank))
             .with::<Refund>(Arc::clone(&bank))
             .with::<Complete>(Arc::clone(&bank));
+        let handlers = remote.iter().try_fold(handlers, |all, name| all.made_remote(name)).unwrap();
         let registry = Registry::new(Workflows::default().with::<Trip>(), handlers).unwrap();
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await.unwrap();
         let api = Arc::new(Api::new(worker));

@@ -20,9 +20,10 @@
 //!
 //! The rooms: `owner` decides, without I/O; `worker` feeds it and does what it
 //! asks (one thread per lane, membership, attempts, errands); `store` has all
-//! the SQL; `client` is the way in.
+//! the SQL; `client` is the way in; `check` looks at what a deploy would meet.
 
 mod address;
+mod check;
 mod client;
 mod clock;
 mod error;
@@ -35,6 +36,7 @@ mod task;
 mod view;
 mod worker;
 
+pub use check::{CheckReport, CheckScope, CheckedRun, Finding, Verdict, check};
 pub use client::{Client, Ending, Watch};
 pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};

@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod inbox;
 pub mod measure;
 pub(crate) mod partition;
+pub(crate) mod snapshot;
 pub(crate) mod task;
 pub(crate) mod worker;
 pub(crate) mod workflow;

@@ -1,5 +1,7 @@
 //! Bringing a run to where its history ends.
 
+use std::collections::BTreeMap;
+
 use super::{Machine, WorkflowType};
 use crate::{Command, Event, Status, StuckReason, Timestamp};
 
@@ -44,6 +46,17 @@ impl Machine {
         }
         machine.ledger.take_news();
         machine
+    }
+
+    /// What its body asks for beyond its history so far, in order.
+    pub fn asks(&self) -> Vec<Command> {
+        self.ctx.0.borrow().issued.iter().cloned().collect()
+    }
+
+    /// The changes that its body has asked about ([`crate::Ctx::patched`]), and whether this
+    /// run has them.
+    pub fn patches(&self) -> BTreeMap<String, bool> {
+        self.ctx.0.borrow().versions.told.clone()
     }
 
     fn recall(&mut self, event: Event, at: Timestamp) {

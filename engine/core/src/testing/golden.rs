@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::script::SEED;
 use super::{Script, tell};
 use crate::{Event, Machine, Timestamp, Workflow, WorkflowType};
 
@@ -91,7 +92,7 @@ impl<W: Workflow> Golden<W> {
 
     /// The history of a story.
     pub fn of(script: &Script<W>) -> Self {
-        Self { run: 0, history: script.history().to_vec(), workflow: PhantomData }
+        Self { run: SEED, history: script.history().to_vec(), workflow: PhantomData }
     }
 
     /// Replays it: wherever the run may have been when its body was changed, it

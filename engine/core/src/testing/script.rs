@@ -192,7 +192,7 @@ impl<W: Workflow> Script<W> {
 }
 
 /// Every rehearsal draws the same random numbers.
-const SEED: u128 = 7;
+pub(super) const SEED: u128 = 7;
 
 pub(super) fn encode(value: &impl Serialize) -> Payload {
     Payload::of(value).expect("test data has a JSON form")

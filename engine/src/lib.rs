@@ -36,7 +36,7 @@ mod task;
 mod view;
 mod worker;
 
-pub use check::{CheckReport, CheckScope, CheckedRun, Finding, Verdict, check};
+pub use check::{CheckReport, CheckScope, CheckedRun, Finding, Patched, Verdict, check};
 pub use client::{Client, Ending, Watch};
 pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};

@@ -5,6 +5,7 @@ use crate::{Activity, Payload};
 /// The answers of one activity, with their types erased.
 #[derive(Clone, Copy)]
 pub struct Answers {
+    request: fn(&Payload) -> Result<(), serde_json::Error>,
     output: fn(&Payload) -> Result<(), serde_json::Error>,
     refusal: fn(&Payload) -> Result<(), serde_json::Error>,
 }
@@ -13,9 +14,20 @@ impl Answers {
     /// Erases the types of `A`.
     pub const fn of<A: Activity>() -> Self {
         Self {
+            request: |request| request.decode::<A>().map(drop),
             output: |output| output.decode::<A::Output>().map(drop),
             refusal: |refusal| refusal.decode::<A::Error>().map(drop),
         }
+    }
+
+    /// Whether `request` has the shape of the activity itself: nobody could perform what has
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// Says where it has not.
+    pub fn check_request(&self, request: &Payload) -> Result<(), serde_json::Error> {
+        (self.request)(request)
     }
 
     /// Whether `output` has the shape of the activity's output. What has not must not reach a

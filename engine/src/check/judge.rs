@@ -1,5 +1,6 @@
 //! What would become of one run: pure, from what is stored of it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hansom_core::{Event, Machine, Status, StuckReason, Timestamp, WorkflowType};
@@ -13,36 +14,29 @@ use crate::store::snapshot::OpenRun;
 
 /// Judges one run, whatever its body does. It does not panic.
 pub(super) fn judge(registry: &Registry, run: &OpenRun) -> CheckedRun {
-    let judged = catch_unwind(AssertUnwindSafe(|| findings(registry, run)));
-    let findings = judged.unwrap_or_else(|panic| {
+    let judged = catch_unwind(AssertUnwindSafe(|| examine(registry, run)));
+    judged.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        vec![Finding::of(Verdict::Panic, None, text.unwrap_or("a panic without a text"))]
-    });
-    CheckedRun::of(&run.row, findings)
+        let text = text.unwrap_or("a panic without a text");
+        CheckedRun::of(&run.row, vec![Finding::of(Verdict::Panic, None, text)])
+    })
 }
 
-fn findings(registry: &Registry, run: &OpenRun) -> Vec<Finding> {
+fn examine(registry: &Registry, run: &OpenRun) -> CheckedRun {
     let history = match stored::decode(&run.history) {
         Ok(history) => history,
-        Err(unreadable) => return vec![unreadable],
+        Err(unreadable) => return CheckedRun::of(&run.row, vec![unreadable]),
     };
     let kind = registry.workflow(&run.row.workflow_type);
     let (mut machine, fault) = replay(kind, run.row.run, &history);
-    let was = machine.ledger().stuck().cloned();
-    let by_code = was.as_ref().is_some_and(|(reason, _)| is_of_the_code(*reason));
+    let stuck = machine.ledger().stuck().cloned();
+    let by_code = stuck.as_ref().is_some_and(|(reason, _)| is_of_the_code(*reason));
 
     let stored = Stored::new(registry, run, &history, machine.ledger());
     let mut findings = match (fault, machine.fault()) {
         (Some(number), Some((reason, detail))) => {
-            let (_, event) = &history[number];
-            let mut finding = Finding::about((*reason).into(), number, detail.clone(), event);
-            if *reason == StuckReason::Nondeterminism {
-                let asked = asked(kind, run.row.run, &history, number);
-                finding.detail = sides::difference(event, asked.as_ref());
-                finding.code = asked.as_ref().map(sides::shown);
-            }
-            vec![finding]
+            vec![parting(kind, run.row.run, &history, (number, *reason, detail))]
         }
         _ => stored.of_the_body(kind),
     };
@@ -53,8 +47,12 @@ fn findings(registry: &Registry, run: &OpenRun) -> Vec<Finding> {
     }
     findings.extend(stored.of_the_data());
     findings.sort_by_key(|finding| !finding.verdict.breaks());
+    let patches = match machine.ledger().cause() {
+        None => machine.patches(),
+        Some(_) => BTreeMap::new(),
+    };
     if findings.is_empty() {
-        findings.extend(match was {
+        findings.extend(match stuck {
             Some((reason, detail)) => {
                 let verdict = if by_code { Verdict::Freed } else { Verdict::Stuck };
                 Some(Finding::of(verdict, None, format!("{}: {detail}", reason.code())))
@@ -62,7 +60,24 @@ fn findings(registry: &Registry, run: &OpenRun) -> Vec<Finding> {
             None => more(&mut machine, &history),
         });
     }
-    findings
+    CheckedRun { patches, ..CheckedRun::of(&run.row, findings) }
+}
+
+/// Where the body could not follow.
+fn parting(
+    kind: Option<WorkflowType>,
+    run: Uuid,
+    history: &[(Timestamp, Event)],
+    (number, reason, detail): (usize, StuckReason, &str),
+) -> Finding {
+    let (_, event) = &history[number];
+    let mut finding = Finding::about(reason.into(), number, detail.to_owned(), event);
+    if reason == StuckReason::Nondeterminism {
+        let asked = asked(kind, run, history, number);
+        finding.detail = sides::difference(event, asked.as_ref());
+        finding.code = asked.as_ref().map(sides::shown);
+    }
+    finding
 }
 
 /// Brings the run to where its history ends; and the event from which on the
@@ -111,7 +126,7 @@ fn more(machine: &mut Machine, history: &[(Timestamp, Event)]) -> Option<Finding
     let (at, _) = history.last()?;
     let events = machine.take(*at);
     if let Some(Event::Stuck { reason, detail, .. }) = events.last() {
-        return Some(Finding::of((*reason).into(), None, detail));
+        return Some(Finding::of((*reason).into(), None, detail.as_str()));
     }
     let asked: Vec<_> = events.iter().map(sides::name).collect();
     (!asked.is_empty()).then(|| {

@@ -13,7 +13,7 @@ mod tests;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 
-pub use report::{CheckReport, CheckScope, CheckedRun, Finding, Verdict};
+pub use report::{CheckReport, CheckScope, CheckedRun, Finding, Patched, Verdict};
 
 use crate::Registry;
 use crate::store::snapshot::Snapshot;

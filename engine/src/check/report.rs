@@ -142,9 +142,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn of(verdict: Verdict, event: Option<usize>, detail: impl ToString) -> Self {
+    pub(super) fn of(verdict: Verdict, event: Option<usize>, detail: impl Into<String>) -> Self {
         let event = event.and_then(|event| u32::try_from(event).ok());
-        Self { verdict, event, detail: detail.to_string(), history: None, code: None }
+        Self { verdict, event, detail: detail.into(), history: None, code: None }
     }
 
     /// One about what history has there.
@@ -168,6 +168,18 @@ pub struct CheckedRun {
     pub verdict: Verdict,
     /// All of it, the decisive one first; none when it fits.
     pub findings: Vec<Finding>,
+    /// The changes that its body asks about, and whether the run has them.
+    #[serde(skip)]
+    pub(super) patches: BTreeMap<String, bool>,
+}
+
+/// How many runs have a change of their body ([`hansom_core::Ctx::patched`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Patched {
+    /// So many have it. When there is none, `retire_patch` may go.
+    pub with: u64,
+    /// So many came past without it. When there is none, `patched` may become `retire_patch`.
+    pub without: u64,
 }
 
 impl CheckedRun {
@@ -178,6 +190,7 @@ impl CheckedRun {
             workflow_type: row.workflow_type.clone(),
             verdict: findings.first().map_or(Verdict::Fits, |finding| finding.verdict),
             findings,
+            patches: BTreeMap::new(),
         }
     }
 }
@@ -191,12 +204,15 @@ pub struct CheckReport {
     pub would_break: u64,
     /// How many there are, by type and verdict.
     pub counts: BTreeMap<String, BTreeMap<Verdict, u64>>,
+    /// By type and change: how many have it, of those that came past it and still need
+    /// their body.
+    pub patches: BTreeMap<String, BTreeMap<String, Patched>>,
     /// The first of each verdict, but for those that fit.
     pub examples: Vec<CheckedRun>,
 }
 
 impl CheckReport {
-    pub(super) fn add(&mut self, judged: CheckedRun, examples: usize) {
+    pub(super) fn add(&mut self, mut judged: CheckedRun, examples: usize) {
         let verdict = judged.verdict;
         self.runs += 1;
         self.would_break += u64::from(verdict.breaks());
@@ -205,6 +221,13 @@ impl CheckReport {
             None => self.counts.entry(judged.workflow_type.clone()).or_default(),
         };
         *of_type.entry(verdict).or_default() += 1;
+        if !judged.patches.is_empty() {
+            let of_type = self.patches.entry(judged.workflow_type.clone()).or_default();
+            for (id, has) in std::mem::take(&mut judged.patches) {
+                let patched = of_type.entry(id).or_default();
+                *(if has { &mut patched.with } else { &mut patched.without }) += 1;
+            }
+        }
         let shown = self.examples.iter().filter(|shown| shown.verdict == verdict).count();
         if verdict != Verdict::Fits && shown < examples {
             self.examples.push(judged);

@@ -31,7 +31,7 @@ pub(super) fn decode(rows: &[HistoryText]) -> Result<Vec<(Timestamp, Event)>, Fi
             return Err(Finding::of(Verdict::Unreadable, Some(history.len()), detail));
         }
         let events: Vec<Event> = serde_json::from_str(&row.events)
-            .map_err(|error| Finding::of(Verdict::Unreadable, number, error))?;
+            .map_err(|error| Finding::of(Verdict::Unreadable, number, error.to_string()))?;
         history.extend(events.into_iter().map(|event| (from_time(row.at), event)));
     }
     match history.first() {
@@ -66,7 +66,8 @@ impl<'a> Stored<'a> {
                 Event::UpdateRequested { name, payload, .. } => {
                     message(kind, ("update", name), payload, number)
                 }
-                Event::Done { seq, output } => self.output(*seq, output, number),
+                Event::Done { seq, output } => self.answer(*seq, Ok(output), number),
+                Event::Refused { seq, error } => self.answer(*seq, Err(error), number),
                 _ => None,
             });
         }
@@ -77,21 +78,30 @@ impl<'a> Stored<'a> {
             };
             findings.extend(match Payload::parse(payload.clone()) {
                 Ok(payload) => message(kind, (what, name), &payload, None),
-                Err(error) => Some(Finding::of(Verdict::Payload, None, error)),
+                Err(error) => Some(Finding::of(Verdict::Payload, None, error.to_string())),
             });
         }
         findings
     }
 
-    fn output(&self, seq: Seq, output: &Payload, number: Option<usize>) -> Option<Finding> {
+    fn answer(
+        &self,
+        seq: Seq,
+        answer: Result<&Payload, &Payload>,
+        number: Option<usize>,
+    ) -> Option<Finding> {
         let (_, Event::Asked(Command::Run { activity, .. })) = &self.history[self.command(seq)?]
         else {
             return None;
         };
-        let error = self.registry.handler(activity)?.check_output(output).err()?;
-        let detail = format!("output of {activity}: {error}");
-        let mut finding = Finding::of(Verdict::Payload, number, detail);
-        finding.history = Some(output.clone());
+        let answers = &self.registry.handler(activity)?.answers;
+        let (what, error) = match answer {
+            Ok(output) => ("output", answers.check_output(output).err()?),
+            Err(refusal) => ("refusal", answers.check_refusal(refusal).err()?),
+        };
+        let mut finding =
+            Finding::of(Verdict::Payload, number, format!("{what} of {activity}: {error}"));
+        finding.history = answer.ok().or(answer.err()).cloned();
         Some(finding)
     }
 
@@ -123,7 +133,7 @@ impl<'a> Stored<'a> {
         let (verdict, detail) = match self.registry.handler(activity) {
             None => (Verdict::NoHandler, format!("{what} {activity}")),
             Some(handler) => {
-                let error = handler.check_request(request).err()?;
+                let error = handler.answers.check_request(request).err()?;
                 (Verdict::Payload, format!("{what} {activity}: {error}"))
             }
         };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::judge::judge;
-use super::report::{CheckedRun, Verdict};
+use super::report::{CheckReport, CheckedRun, Patched, Verdict};
 use crate::Registry;
 use crate::store::snapshot::{HistoryText, Letter, OpenRow, OpenRun};
 use crate::store::to_time;
@@ -128,7 +128,9 @@ fn stored_with(script: &Script<Trip>, since: &[Event]) -> OpenRun {
     let mut ledger = hansom_core::Ledger::default();
     let (mut event, mut rows) = (0, Vec::new());
     for (at, events) in history {
-        events.iter().for_each(|event| ledger.apply(event, at));
+        for event in &events {
+            ledger.apply(event, at);
+        }
         let (text, at) = (serde_json::to_string(&events).unwrap(), to_time(at));
         rows.push(HistoryText { run: Uuid::nil(), event, at, events: text });
         event += i32::try_from(events.len()).unwrap();

@@ -1,6 +1,7 @@
 //! The engine on a real Postgres.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod check;
 mod claims;
 mod crew;
 mod fencing;

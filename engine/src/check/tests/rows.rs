@@ -28,9 +28,13 @@ fn performed_by(handlers: Handlers) -> Registry {
     Registry::new(Workflows::default().with::<Careless>(), handlers).unwrap()
 }
 
+fn most() -> Handlers {
+    let handlers = Handlers::default().with::<Charge>(Anybody);
+    handlers.with::<Release>(Anybody).with::<Drive>(Anybody)
+}
+
 fn without_refunds() -> Registry {
-    let handlers = Handlers::default().with::<Charge>(Anybody).with::<Assign>(Anybody);
-    performed_by(handlers.with::<Release>(Anybody).with::<Drive>(Anybody))
+    performed_by(most().with::<Assign>(Anybody))
 }
 
 #[test]
@@ -56,10 +60,30 @@ fn an_activity_under_way_that_nobody_performs_is_missed() {
 
 #[test]
 fn an_owed_undo_of_another_shape_cannot_be_performed() {
-    let registry = performed_by(handlers().with::<RefundTo>(Anybody));
+    let registry = performed_by(most().with::<Assign>(Anybody).with::<RefundTo>(Anybody));
     let judged = judge(&registry, &stored(&compensating()));
     let words = "undo refund: missing field `account` at line 1 column 2";
     assert_eq!(found(&judged), (Verdict::Payload, Some(1), words));
+}
+
+#[derive(Serialize)]
+struct RefundOrDie;
+impl<'de> Deserialize<'de> for RefundOrDie {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("no refunds")
+    }
+}
+impl Activity for RefundOrDie {
+    const NAME: &'static str = "refund";
+    type Output = ();
+    type Error = Never;
+}
+
+#[test]
+fn a_payload_whose_decoding_panics_is_seen_and_stops_nothing() {
+    let registry = performed_by(most().with::<Assign>(Anybody).with::<RefundOrDie>(Anybody));
+    assert_eq!(found(&judge(&registry, &stored(&waiting()))), (Verdict::Panic, None, "no refunds"));
+    assert_eq!(judge(&registry, &stored(&charging())).verdict, Verdict::Panic);
 }
 
 #[test]
@@ -71,7 +95,7 @@ fn an_undo_under_way_is_looked_at_once() {
 
 #[test]
 fn an_answer_that_the_body_has_not_read_yet_is_looked_at() {
-    let registry = performed_by(handlers().with::<AssignNamed>(Anybody));
+    let registry = performed_by(most().with::<AssignNamed>(Anybody).with::<Refund>(Anybody));
     let judged = judge(&registry, &stored(&waiting()));
     let (verdict, event, words) = found(&judged);
     assert_eq!((verdict, event), (Verdict::Payload, Some(4)));
@@ -151,7 +175,7 @@ fn a_row_that_says_something_else_than_its_history_is_drift() {
 
 #[test]
 fn a_handler_that_is_gone_is_worse_than_being_stuck_already() {
-    let stuck = Event::Stuck { reason: StuckReason::Panic, detail: "then".to_owned() };
+    let stuck = Event::Stuck { reason: StuckReason::Panic, detail: "then".to_owned(), seq: None };
     let run = stored_with(&waiting(), &[stuck]);
     assert_eq!(judge(&without_refunds(), &run).verdict, Verdict::NoHandler);
 }

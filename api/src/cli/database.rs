@@ -78,15 +78,20 @@ pub(crate) async fn migrate(pool: &PgPool, partitions: Option<i32>) -> Result<()
     Ok(())
 }
 
-/// Refuses a database whose schema is older than this binary.
-pub(crate) async fn check_migrated(url: &str) -> Result<(), CliError> {
+/// How many migrations of this binary's a database does not have.
+pub(crate) async fn missing_migrations(url: &str) -> Result<usize, CliError> {
     let mut connection = probe(url).await?;
     let mut missing = 0;
     for migrator in [hansom_engine::migrator(), hansom_activities::migrator()] {
         missing += missing_from(&mut connection, &migrator).await.map_err(EngineError::from)?;
     }
     let _ = connection.close().await;
-    match missing {
+    Ok(missing)
+}
+
+/// Refuses a database whose schema is older than this binary.
+pub(crate) async fn check_migrated(url: &str) -> Result<(), CliError> {
+    match missing_migrations(url).await? {
         0 => Ok(()),
         missing => Err(CliError::from(EngineError::NotMigrated)
             .cause(format!("{missing} migrations are not applied"))),

@@ -20,6 +20,8 @@ pub enum Exit {
     NotFound = 4,
     /// It is in a state that does not allow it.
     Conflict = 5,
+    /// It was done, and some of it came out badly.
+    Failures = 6,
     /// The server or database cannot be reached, or did not answer in time.
     Unreachable = 7,
     /// The wait is over, the workflow is not.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod check;
 mod database;
 mod db;
 mod dev;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Bring a database to this version's schema.
     Migrate(migrate::MigrateArgs),
+    /// Replay every open run of a database with this binary, before a deploy.
+    Check(check::CheckArgs),
     /// The database: its URL, or a session in it.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
             Command::Dev(args) => dev::run(&args).await.map(|()| Exit::Ok),
             Command::Serve(args) => serve::run(&args).await.map(|()| Exit::Ok),
             Command::Migrate(args) => migrate::run(&args).await.map(|()| Exit::Ok),
+            Command::Check(args) => check::run(&args).await,
             Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),
             Command::Db(command) => db::run(command).await,
             Command::Workflow(command) => workflow::run(command).await,

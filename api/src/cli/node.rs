@@ -53,11 +53,20 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
+/// What this binary can run.
+pub(crate) fn registry(
+    pool: &PgPool,
+    remote: &[String],
+) -> Result<(Registry, Taxisvc), CliError> {
+    let taxi = Taxisvc::new(pool);
+    let handlers = handlers(&taxi, remote)?;
+    Ok((Registry::new(hansom_workflows::all(), handlers)?, taxi))
+}
+
 impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
-        let taxi = Taxisvc::new(&pool);
-        let registry = Registry::new(hansom_workflows::all(), handlers(&taxi, &server.remote)?)?;
+        let (registry, taxi) = registry(&pool, &server.remote)?;
         let defaults = Settings::default();
         let settings = Settings {
             lease: server.lease,

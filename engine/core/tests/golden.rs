@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hansom_core::testing::{Golden, Script};
-use hansom_core::{Activity, ActivityError, Ctx, Never, Status, Workflow};
+use hansom_core::{Activity, ActivityError, Ctx, Never, Status, Update, UpdateType, Workflow};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -158,6 +158,55 @@ fn but_where_it_came_from_before_it_unwound_it_did() {
 fn the_history_of_another_workflow_is_not_taken_for_this_one() {
     let other = Golden::of(&whole()).to_string().replace("\"trip\"", "\"ride\"");
     let _ = Golden::<Trip>::parse(&other);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tip(u32);
+impl Update for Tip {
+    const NAME: &'static str = "tip";
+    type Output = u32;
+    type Error = No;
+}
+
+/// Takes tips until two hours have passed, and asks its child for the rest.
+struct Collect;
+impl Workflow for Collect {
+    const NAME: &'static str = "collect";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    const UPDATES: &'static [UpdateType] = &[UpdateType::of::<Tip>()];
+    type Input = ();
+    type Output = u64;
+    type Error = ActivityError<No>;
+    async fn run(ctx: Ctx, (): ()) -> Result<u64, ActivityError<No>> {
+        let lucky = ctx.random();
+        let ends = ctx.now().after(2 * HOUR);
+        while ctx.now() < ends {
+            let tips = ctx.updates::<Tip>();
+            let Ok(tip) = ctx.timeout(ends.since(ctx.now()), tips.next()).await else { break };
+            let amount = tip.update.0;
+            if amount == 0 { tip.refuse(&No) } else { tip.answer(&amount) }
+        }
+        Ok(lucky)
+    }
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[test]
+fn updates_are_answered_and_a_deadline_passes_on_the_clock_of_the_script() {
+    let script = Script::<Collect>::start(&()).update("a", &Tip(3)).update("b", &Tip(0));
+    assert_eq!(script.answer::<Tip>("a").unwrap().unwrap(), 3);
+    assert!(script.answer::<Tip>("b").unwrap().is_err());
+    let over = script.advance(2 * HOUR);
+    assert_eq!(over.ledger().status(), Status::Completed);
+    // What was drawn by chance is drawn again.
+    assert_eq!(Golden::of(&over).replay().ledger().status(), Status::Completed);
+
+    let cut = Script::<Collect>::start_with_deadline(&(), HOUR).advance(Duration::from_mins(59));
+    assert_eq!(cut.ledger().status(), Status::Running);
+    let cut = cut.advance(Duration::from_mins(1));
+    assert_eq!(cut.ledger().status(), Status::Cancelled);
+    assert_eq!(cut.story().last().unwrap(), "cancelled");
 }
 
 #[test]

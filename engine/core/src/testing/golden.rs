@@ -6,11 +6,10 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::history::json;
 use super::script::SEED;
-use super::{Script, tell};
-use crate::{Event, Machine, Timestamp, Workflow, WorkflowType};
+use super::{History, Script, tell};
+use crate::{Machine, Workflow, WorkflowType};
 
 /// When this variable is set, [`golden`] keeps what is new.
 const UPDATE: &str = "HANSOM_UPDATE_GOLDEN";
@@ -53,24 +52,8 @@ const VERSIONS: u32 = 100;
 /// assert_eq!(golden.story(), ["timer 60s"]);
 /// ```
 pub struct Golden<W> {
-    run: u128,
-    history: Vec<(Timestamp, Vec<Event>)>,
+    history: History,
     workflow: PhantomData<fn() -> W>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    workflow: String,
-    run: String,
-    history: Vec<Commit>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Commit {
-    at: Timestamp,
-    events: Vec<Event>,
 }
 
 impl<W: Workflow> Golden<W> {
@@ -80,19 +63,17 @@ impl<W: Workflow> Golden<W> {
     ///
     /// When it is not a history of `W`.
     pub fn parse(json: &str) -> Self {
-        let kept: Kept = serde_json::from_str(json)
+        let history = History::parse(json)
             .unwrap_or_else(|error| panic!("this is not a history that was kept: {error}"));
-        assert_eq!(kept.workflow, W::NAME, "this is the history of another workflow");
-        let digits = kept.run.replace('-', "");
-        let run = u128::from_str_radix(&digits, 16)
-            .unwrap_or_else(|error| panic!("`run` is not a UUID: {error}"));
-        let history = kept.history.into_iter().map(|commit| (commit.at, commit.events)).collect();
-        Self { run, history, workflow: PhantomData }
+        assert_eq!(history.workflow, W::NAME, "this is the history of another workflow");
+        Self { history, workflow: PhantomData }
     }
 
     /// The history of a story.
     pub fn of(script: &Script<W>) -> Self {
-        Self { run: SEED, history: script.history().to_vec(), workflow: PhantomData }
+        let (workflow, commits) = (W::NAME.to_owned(), script.history().to_vec());
+        let history = History { workflow, run: SEED, commits };
+        Self { history, workflow: PhantomData }
     }
 
     /// Replays it: wherever the run may have been when its body was changed, it
@@ -105,13 +86,14 @@ impl<W: Workflow> Golden<W> {
     pub fn replay(&self) -> Machine {
         let (mut number, mut first) = (0, None);
         // A commit that ends without a fault forgives what the body did in it: it unwound.
-        let mut ends = self.history.iter().scan(0, |end, (_, events)| {
+        let mut ends = self.history.commits.iter().scan(0, |end, (_, events)| {
             *end += events.len();
             Some(*end)
         });
         let mut end = ends.next();
         let kind = Some(WorkflowType::of::<W>());
-        Machine::replay_with(kind, self.run, self.history.iter().cloned(), |machine| {
+        let commits = self.history.commits.iter().cloned();
+        Machine::replay_with(kind, self.history.run, commits, |machine| {
             first = machine.fault().cloned().map(|fault| first.take().unwrap_or((number, fault)));
             number += 1;
             if Some(number) != end {
@@ -127,7 +109,7 @@ impl<W: Workflow> Golden<W> {
 
     /// What happened in it: see [`tell`].
     pub fn story(&self) -> Vec<String> {
-        tell(&self.history)
+        tell(&self.history.commits)
     }
 
     /// The first event that is another one in `other`.
@@ -140,29 +122,15 @@ impl<W: Workflow> Golden<W> {
     }
 
     fn lines(&self) -> Vec<String> {
-        let events = self.history.iter().flat_map(|(at, events)| events.iter().map(|e| (*at, e)));
-        events.map(|(at, event)| format!("at {}: {}", at.0, json(event))).collect()
+        let commits = self.history.commits.iter();
+        let events = commits.flat_map(|(at, events)| events.iter().map(|event| (at.0, event)));
+        events.map(|(at, event)| format!("at {at}: {}", json(event))).collect()
     }
 }
 
-fn json(event: &Event) -> String {
-    serde_json::to_string(event).expect("an event has a JSON form")
-}
-
-impl<W: Workflow> fmt::Display for Golden<W> {
+impl<W> fmt::Display for Golden<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.run);
-        let run = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
-        writeln!(f, "{{\n  \"workflow\": \"{}\",\n  \"run\": \"{run}\",", W::NAME)?;
-        write!(f, "  \"history\": [")?;
-        for (index, (at, events)) in self.history.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let events: Vec<_> =
-                events.iter().map(|event| format!("      {}", json(event))).collect();
-            let events = events.join(",\n");
-            write!(f, "{comma}\n    {{\"at\": {}, \"events\": [\n{events}\n    ]}}", at.0)?;
-        }
-        writeln!(f, "\n  ]\n}}")
+        self.history.fmt(f)
     }
 }
 

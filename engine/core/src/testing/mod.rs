@@ -10,10 +10,12 @@
 mod cues;
 pub mod exhaust;
 mod golden;
+mod history;
 mod script;
 mod story;
 
 pub use exhaust::Exhaust;
 pub use golden::{Golden, golden};
+pub use history::History;
 pub use script::Script;
 pub use story::tell;

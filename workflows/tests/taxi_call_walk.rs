@@ -167,6 +167,11 @@ fn the_call_says_how_it_ended(world: &World, end: &Outcome) -> bool {
     }
 }
 
+/// The call's own drive is 7; the end of another must end nothing.
+fn end_of(drive: i64) -> EndDrive {
+    EndDrive { drive_id: DriveId(drive) }
+}
+
 fn call(kilometres: &str) -> Call {
     let distance = kilometres.parse().expect("a distance");
     Call { call_id: CALL, user_id: "1".to_owned(), user_name: "nana".to_owned(), distance }
@@ -183,18 +188,20 @@ fn taxi_call(kilometres: &str) -> Exhaust<TaxiCall, World> {
         .perform::<RequestDrive>(World::request)
         .does::<ReleaseDrive>(|world, ask, _| world.release(ask.call_id))
         .does::<CompleteDrive>(|world, ask, _| world.complete(ask.call_id))
-        .signal_when(|world: &World| {
-            let driving = world.drives.get(&CALL.0) == Some(&DriveRow::Start);
-            driving.then_some(EndDrive { drive_id: DriveId(7) })
-        })
+        .signal_when(|world: &World| world.drives.get(&CALL.0).and(Some(end_of(8))))
         .invariant("no money is lost", no_money_is_lost)
         .invariant("nobody is left driving", nobody_is_left_driving)
         .invariant("the call says how it ended", the_call_says_how_it_ended)
 }
 
+/// The driver arrives, as soon as there is one.
+fn arrival(world: &World) -> Option<EndDrive> {
+    (world.drives.get(&CALL.0) == Some(&DriveRow::Start)).then_some(end_of(7))
+}
+
 #[test]
 fn whatever_happens_to_a_call_no_money_is_lost_and_nobody_is_left_driving() {
-    let walked = taxi_call("20").walk();
+    let walked = taxi_call("20").signal_when(arrival).walk();
     assert!(walked.never_asked().is_empty(), "{walked}");
     for twist in ["answer lost", "cancelled", "late", "overtaken", "unknown", "worker lost"] {
         assert!(walked.twists(twist) > 100, "{twist}: {walked}");
@@ -206,4 +213,10 @@ fn a_call_that_goes_too_far_for_any_driver_is_always_paid_back() {
     let walked = taxi_call("100.01").walk();
     assert_eq!(walked.performed("complete_drive"), 0, "{walked}");
     assert!(walked.performed("refund_fare") > 100, "{walked}");
+}
+
+#[test]
+fn the_end_of_another_drive_ends_nothing_however_it_comes() {
+    let broken = taxi_call("20").try_walk().expect_err("without its own end it drives on");
+    assert!(broken.promise.contains("it waits for ever"), "{broken}");
 }

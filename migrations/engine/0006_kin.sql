@@ -6,8 +6,7 @@ create index workflow_attention on hansom.workflow (status, run) where status in
 
 -- A start from a process that does not own the partition, from inside a transaction of the
 -- caller's, or by a parent: the row, its first events, its deadline, and a message for the
--- owner. False when the id is taken; then nothing is kept. The one
--- with fewer arguments is for workers of the version before.
+-- owner. False when the id is taken; then nothing is kept.
 create function hansom.start(
     p_part int, p_namespace text, p_workflow_id text, p_run_no int, p_run uuid, p_type text,
     p_events text, p_labels text, p_deadline timestamptz, p_hint boolean
@@ -83,8 +82,7 @@ begin
 end $$;
 
 -- As before, and: `u_labels` are merged into those a workflow has, `p_kin` is what its runs
--- say to others, and `p_hint` says whom to wake: a partition, or `inbox` for several. The one
--- with fewer arguments is for workers of the version before.
+-- say to others, and `p_hint` says whom to wake: a partition, or `inbox` for several.
 create function hansom.commit(
     p_worker uuid, p_lane int, p_batch bigint,
     w_part int[], w_namespace text[], w_workflow_id text[], w_run_no int[], w_run uuid[],
@@ -186,3 +184,36 @@ begin
     end if;
     return v_lost;
 end $$;
+
+-- Workers of the version before call these.
+create or replace function hansom.commit(
+    p_worker uuid, p_lane int, p_batch bigint,
+    w_part int[], w_namespace text[], w_workflow_id text[], w_run_no int[], w_run uuid[],
+    w_type text[], w_hot boolean[], w_started_at timestamptz[], w_labels text[],
+    h_part int[], h_run uuid[], h_event int[], h_at timestamptz[], h_events text[],
+    u_part int[], u_namespace text[], u_workflow_id text[], u_run_no int[], u_run uuid[],
+    u_status smallint[], u_undo smallint[], u_hot boolean[], u_closed_at timestamptz[],
+    s_part int[], s_due timestamptz[], s_run uuid[], s_seq int[],
+    s_namespace text[], s_workflow_id text[], s_run_no int[],
+    d_part int[], d_due timestamptz[], d_run uuid[], d_seq int[],
+    i_part int[], i_run uuid[], i_message text[]
+) returns uuid[]
+language plpgsql as $$
+begin
+    return hansom.commit(
+        p_worker, p_lane, p_batch, w_part, w_namespace, w_workflow_id, w_run_no, w_run, w_type,
+        w_hot, w_started_at, w_labels, h_part, h_run, h_event, h_at, h_events, u_part,
+        u_namespace, u_workflow_id, u_run_no, u_run, u_status, u_undo, u_hot, u_closed_at,
+        array_fill(null::text, array[cardinality(u_run)]), s_part, s_due, s_run, s_seq,
+        s_namespace, s_workflow_id, s_run_no, d_part, d_due, d_run, d_seq, i_part, i_run,
+        i_message, null, null);
+end $$;
+
+create or replace function hansom.start(
+    p_part int, p_namespace text, p_workflow_id text, p_run_no int, p_run uuid, p_type text,
+    p_events text, p_labels text
+) returns boolean
+language sql as $$
+    select hansom.start(p_part, p_namespace, p_workflow_id, p_run_no, p_run, p_type, p_events,
+                        p_labels, null, true);
+$$;

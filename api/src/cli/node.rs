@@ -54,10 +54,7 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
 }
 
 /// What this binary can run.
-pub(crate) fn registry(
-    pool: &PgPool,
-    remote: &[String],
-) -> Result<(Registry, Taxisvc), CliError> {
+pub(crate) fn registry(pool: &PgPool, remote: &[String]) -> Result<(Registry, Taxisvc), CliError> {
     let taxi = Taxisvc::new(pool);
     let handlers = handlers(&taxi, remote)?;
     Ok((Registry::new(hansom_workflows::all(), handlers)?, taxi))

@@ -144,3 +144,21 @@ async fn what_cannot_be_stored_is_refused_and_stops_nobody_else() {
     audit(&sql).await;
     worker.drain().await;
 }
+
+#[tokio::test]
+async fn a_worker_of_the_version_before_can_still_start_and_commit() {
+    let database = fresh().await;
+    let pool = hansom_engine::connect(database.url(), 2).await.unwrap();
+    let old = "select hansom.start(0, 'default', 'old', 1, gen_random_uuid(), 'trip', '[]', null)";
+    let started: bool = sqlx::query_scalar(old).fetch_one(&pool).await.unwrap();
+    let again: bool = sqlx::query_scalar(old).fetch_one(&pool).await.unwrap();
+    assert!(started && !again);
+    // Forty arguments, as it knew them: a batch with nothing in it is told that it is fenced.
+    let nothing = ["'{}'"; 37].join(", ");
+    let commit = format!("select hansom.commit(gen_random_uuid(), 0, 1, {nothing})");
+    let refused = sqlx::query(sqlx::AssertSqlSafe(commit)).execute(&pool).await.unwrap_err();
+    let code = refused.as_database_error().and_then(|error| error.code().map(|c| c.into_owned()));
+    assert_eq!(code.as_deref(), Some("HS001"), "{refused}");
+    let history = "select count(*) from hansom.history";
+    assert_eq!(sqlx::query_scalar::<_, i64>(history).fetch_one(&pool).await.unwrap(), 1);
+}

@@ -1,6 +1,7 @@
 //! The built binary against a real Postgres: migrate, serve, dev, the workflow commands, stopping.
 
 mod dev;
+mod remote;
 mod server;
 
 use std::io::{Read as _, Write as _};

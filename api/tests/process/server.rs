@@ -38,7 +38,12 @@ pub(crate) struct Server {
 impl Server {
     /// `hansom serve` on a free port, which its log names.
     pub(crate) fn start(database: &str) -> Self {
-        let args = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        Self::start_with(database, &["--listen", "127.0.0.1:0"])
+    }
+
+    /// With these flags.
+    pub(crate) fn start_with(database: &str, flags: &[&str]) -> Self {
+        let args = [&["serve", "--log-format", "json"], flags].concat();
         Self::of(command(&args, database), |line| {
             let event: Value = serde_json::from_str(line).expect("every line is JSON");
             let address = event["address"].as_str().filter(|_| event["message"] == "server.ready");

@@ -33,6 +33,7 @@ pub mod schedule;
 mod settings;
 mod store;
 mod task;
+mod transaction;
 mod view;
 mod worker;
 
@@ -42,8 +43,10 @@ pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};
 pub use registry::Registry;
 pub use settings::Settings;
+pub use sqlx;
 pub use store::{connect, measure, migrate, migrator};
 pub use task::{ActivityInfo, ClaimRequest, Task, TaskBeat, TaskError, TaskToken};
+pub use transaction::{TransactionHandler, TransactionHandlers};
 pub use view::{
     Description, Filter, HistoryEvent, IdReuse, Now, Page, PendingActivity, PendingChild,
     PendingTimer, SignalRequest, StartRequest, Started, State, Stuck, Summary, UndoPlan,

@@ -8,12 +8,14 @@ use hansom_core::{
 };
 
 use crate::EngineError;
+use crate::transaction::{ErasedTransaction, TransactionHandlers};
 
 /// What this binary can run.
 #[derive(Clone)]
 pub struct Registry {
     workflows: Workflows,
     handlers: Handlers,
+    transactions: TransactionHandlers,
 }
 
 impl Registry {
@@ -25,24 +27,41 @@ impl Registry {
     /// nobody performs; [`EngineError::Duplicates`], with every name that two
     /// handlers or two workflows have.
     pub fn new(workflows: Workflows, handlers: Handlers) -> Result<Self, EngineError> {
-        let duplicates: Vec<_> = (handlers.twice().map(|name| format!("handler of {name}")))
+        Self::with_transactions(workflows, handlers, TransactionHandlers::default())
+    }
+
+    /// As [`Registry::new`], with handlers whose effect is in the engine's own database
+    /// beside the others. One activity has one handler, of either kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::new`].
+    pub fn with_transactions(
+        workflows: Workflows,
+        handlers: Handlers,
+        transactions: TransactionHandlers,
+    ) -> Result<Self, EngineError> {
+        let of_both_kinds = transactions.names().filter(|name| handlers.get(name).is_some());
+        let handlers_twice = handlers.twice().chain(transactions.twice()).chain(of_both_kinds);
+        let duplicates: Vec<_> = (handlers_twice.map(|name| format!("handler of {name}")))
             .chain(workflows.twice().map(|name| format!("workflow {name}")))
             .collect();
         if !duplicates.is_empty() {
             return Err(EngineError::Duplicates(duplicates));
         }
-        let needs = workflows
-            .iter()
+        let registry = Self { workflows, handlers, transactions };
+        let needs = registry
+            .workflows()
             .flat_map(|kind| kind.activities.iter().map(|activity| (*activity, kind.name)));
         let missing: Vec<_> = needs
-            .filter(|(activity, _)| handlers.get(activity).is_none())
+            .filter(|(activity, _)| !registry.performs(activity))
             .map(|(activity, workflow)| format!("{activity} ({workflow})"))
             .collect();
-        if missing.is_empty() {
-            Ok(Self { workflows, handlers })
-        } else {
-            Err(EngineError::MissingHandlers(missing))
-        }
+        if missing.is_empty() { Ok(registry) } else { Err(EngineError::MissingHandlers(missing)) }
+    }
+
+    fn performs(&self, activity: &str) -> bool {
+        self.handlers.get(activity).is_some() || self.transactions.get(activity).is_some()
     }
 
     pub(crate) fn workflow(&self, name: &str) -> Option<WorkflowType> {
@@ -60,7 +79,8 @@ impl Registry {
     /// Every activity, and its queue when it is performed elsewhere.
     pub(crate) fn activities(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
         let queue = |name| self.queue(name).map(|queue| &**queue);
-        self.handlers.names().map(move |name| (name, queue(name)))
+        let names = self.handlers.names().chain(self.transactions.names());
+        names.map(move |name| (name, queue(name)))
     }
 
     /// The queue of an activity that is performed elsewhere.
@@ -74,24 +94,37 @@ impl Registry {
             Some((activity, options)) => (activity, *options),
             None => (&running.call.activity, running.options),
         };
-        let declared = || self.handlers.get(activity).map(|handler| handler.options);
+        let declared = || self.declared(activity).map(|[options, _]| options);
         options.or_else(declared).unwrap_or_default().on_unknown
+    }
+
+    pub(crate) fn transaction(&self, activity: &str) -> Option<&ErasedTransaction> {
+        self.transactions.get(activity)
     }
 
     /// The options in force: the step's own, or else its activity type's; past
     /// the pivot an action is tried until it succeeds.
     pub(crate) fn options(&self, running: &Running, pivoted: bool) -> ActivityOptions {
-        let declared =
-            self.handlers.get(&running.call.activity).map(|handler| match running.direction {
-                // A probe is an activity of its own, and a step like any other.
-                Direction::Do | Direction::Verify => handler.options,
-                Direction::Undo => handler.options_as_undo,
-            });
+        let declared = self.declared(&running.call.activity);
+        let declared = declared.map(|[options, as_undo]| match running.direction {
+            // A probe is an activity of its own, and a step like any other.
+            Direction::Do | Direction::Verify => options,
+            Direction::Undo => as_undo,
+        });
         let mut options = running.options.or(declared).unwrap_or_default();
         let goes_on = pivoted || options.on_unknown == OnUnknown::Retry;
         if goes_on && running.direction == Direction::Do {
             options = options.unlimited();
         }
         options
+    }
+
+    /// What the contract of an activity declares: as a step, and as an undo.
+    fn declared(&self, activity: &str) -> Option<[ActivityOptions; 2]> {
+        let plain = self.handlers.get(activity);
+        plain.map(|handler| [handler.options, handler.options_as_undo]).or_else(|| {
+            let transaction = self.transactions.get(activity)?;
+            Some([transaction.options, transaction.options_as_undo])
+        })
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityContext, Call, Direction, Event, Origin, Outcome, Seq, Status, Timestamp, UndoStatus,
+    ActivityContext, Because, Call, Direction, Event, Origin, Outcome, Seq, Status, Timestamp,
+    UndoStatus,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
@@ -121,6 +122,8 @@ pub(crate) struct Dispatch {
     /// The run that acted, when it is another one.
     pub(crate) origin: Option<Origin>,
     pub(crate) direction: Direction,
+    /// Of an undo: why it is owed.
+    pub(crate) because: Option<Because>,
     pub(crate) attempt: u32,
     pub(crate) call: Call,
     /// Nobody has attempted this step before.

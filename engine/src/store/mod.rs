@@ -3,12 +3,13 @@
 //! Owners write through [`commit`] alone, on a connection of their own, fenced.
 //! Everybody else inserts (a start, a message) or reads. Every table has `part`
 //! first in its key. No transaction spans more than one statement, so that a
-//! cancelled future can leave none open; what a lost answer means is said where
-//! it matters.
+//! cancelled future can leave none open (but for an attempt that is one, in
+//! [`outcome`], and that is never cancelled); what a lost answer means is said
+//! where it matters.
 //!
 //! The compiler checks statements against `.sqlx`, but for the filter of a list
 //! and what Postgres itself does not look into before it runs: `rollback`,
-//! `truncate`, `checkpoint`.
+//! `truncate`, `checkpoint`, and `begin` and `commit` with their company.
 
 pub(crate) mod alarm;
 pub(crate) mod commit;
@@ -16,6 +17,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub mod measure;
+pub(crate) mod outcome;
 pub(crate) mod partition;
 pub(crate) mod snapshot;
 pub(crate) mod task;

@@ -5,17 +5,17 @@
 //! one commit, and throughput grows with the load. Everything slow (loads,
 //! polls, attempts) happens elsewhere and comes back as a message.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
-use super::attempt;
+use super::attempt::Attempts;
 use super::committer::{Committer, Fate};
 use super::errands::Errands;
 use super::heartbeat::Heartbeats;
@@ -27,6 +27,7 @@ use crate::address::Part;
 use crate::clock::Clock;
 use crate::owner::{Batch, Owner};
 use crate::store::commit::{Columns, Lane as Fenced};
+use crate::store::outcome::Fence;
 use hansom_core::Timestamp;
 
 /// So many messages are taken in before a batch is sealed.
@@ -55,8 +56,7 @@ pub(crate) struct Shared {
     pub(crate) fenced: Arc<Notify>,
     pub(crate) runtime: Handle,
     pub(crate) pool: sqlx::PgPool,
-    /// Bounds the attempts under way.
-    pub(crate) attempts: Arc<Semaphore>,
+    pub(crate) attempts: Arc<Attempts>,
     pub(crate) heartbeats: Heartbeats,
 }
 
@@ -71,6 +71,9 @@ pub(crate) struct Lane {
     commits: Commits,
     releases: Vec<Release>,
     outbox: Outbox,
+    /// The epoch of each partition when it was gained. Also of partitions that were left:
+    /// then their rows say something else.
+    epochs: HashMap<Part, i64>,
 }
 
 struct Commits {
@@ -96,8 +99,8 @@ impl Lane {
         let commits =
             Commits { fenced: None, idle: None, under_way: None, done: 0, pokes: Vec::new() };
         let outbox = Outbox::start(shared.pool.clone(), &shared.runtime, back.clone());
-        let releases = Vec::new();
-        Self { index, shared, owner, errands, inbox, back, commits, releases, outbox }
+        let (releases, epochs) = (Vec::new(), HashMap::new());
+        Self { index, shared, owner, errands, inbox, back, commits, releases, outbox, epochs }
     }
 
     /// Runs until it is told to stop.
@@ -188,6 +191,7 @@ impl Lane {
         let lane = i32::try_from(self.index).expect("there are few lanes");
         let fenced = Fenced { worker, lane };
         self.commits.fenced = Some(fenced);
+        self.epochs.clear();
         self.commits.idle = Some(Committer::new(self.shared.pool.clone(), fenced));
     }
 
@@ -204,10 +208,17 @@ impl Lane {
         }
     }
 
+    /// What an attempt has to find true when it commits.
+    fn fence(&self, part: Part) -> Fence {
+        let worker = self.commits.fenced.map(|lane| lane.worker).unwrap_or_default();
+        Fence { part, worker, epoch: self.epochs.get(&part).copied().unwrap_or(-1) }
+    }
+
     fn gain(&mut self, parts: &[(Part, i64, bool)]) {
         for (part, epoch, clean) in parts {
             tracing::debug!(part, epoch, clean, "partition_gained");
             self.owner.gain(*part, *clean);
+            self.epochs.insert(*part, *epoch);
             self.shared.hub.set_route(*part, Some(self.index));
         }
         self.errands.recover(parts.iter().map(|(part, ..)| *part).collect());
@@ -292,15 +303,13 @@ impl Lane {
             self.outbox.take(fenced, &mut after);
         }
         for dispatch in after.dispatches {
-            let (registry, back) = (Arc::clone(&self.shared.registry), self.back.clone());
-            let attempts = Arc::clone(&self.shared.attempts);
-            let heartbeats = self.shared.heartbeats.clone();
+            let (attempts, back) = (Arc::clone(&self.shared.attempts), self.back.clone());
+            let fence = self.fence(dispatch.address.part);
             self.shared.runtime.spawn(async move {
-                // Never closed; and without a permit the attempt would still have to be made.
-                let _permit = attempts.acquire().await;
-                let answer = attempt::make(registry, heartbeats, dispatch).await;
-                // The lane may be gone; the next owner makes the attempt again.
-                let _ = back.send(ToLane::Answer(answer));
+                if let Some(answer) = attempts.make(dispatch, fence).await {
+                    // The lane may be gone; the next owner makes the attempt again.
+                    let _ = back.send(ToLane::Answer(answer));
+                }
             });
         }
         self.shared.heartbeats.over(after.silent);

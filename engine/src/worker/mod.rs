@@ -11,6 +11,7 @@ mod listen;
 mod membership;
 mod offers;
 pub(crate) mod told;
+mod transaction;
 
 use std::sync::Arc;
 use std::thread;
@@ -18,19 +19,18 @@ use std::thread;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::store::{beside, partition, worker};
 use crate::{Client, EngineError, Registry, Settings};
+use attempt::Attempts;
 use heartbeat::Heartbeats;
 use hub::Hub;
 use lane::{Lane, Shared};
 use membership::{Membership, Notices};
-
-/// So many attempts are under way at a time; more wait, and their time limit with them.
-const ATTEMPTS: usize = 1_024;
+use transaction::Transactions;
 
 /// A running worker. Dropped without [`Worker::drain`] it leaves all the same,
 /// in the background, as long as its runtime lives.
@@ -66,16 +66,24 @@ impl Worker {
         let notices = Notices::default();
         // Never more than one statement each at a time: a heartbeat, each lane's errands, its offers.
         let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
+        // What attempts say is written by one, and read by some.
+        let heartbeats = Heartbeats::start(beside(&pool, 3));
+        let attempts = Attempts::new(
+            Arc::clone(&registry),
+            own.clone(),
+            heartbeats.clone(),
+            Transactions::new(pool.clone(), settings.transactions),
+            partitions,
+        );
         let shared = Shared {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),
             clock: Arc::clone(&clock),
             fenced: Arc::clone(&notices.fenced),
-            attempts: Arc::new(Semaphore::new(ATTEMPTS)),
+            attempts: Arc::new(attempts),
             runtime: Handle::current(),
             pool: own.clone(),
-            // What attempts say is written by one, and read by some.
-            heartbeats: Heartbeats::start(beside(&pool, 3)),
+            heartbeats,
         };
         let threads = inboxes.into_iter().enumerate().map(|(index, inbox)| {
             let (shared, back) = (shared.clone(), hub.lanes()[index].clone());

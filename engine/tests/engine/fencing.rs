@@ -297,15 +297,24 @@ async fn a_burial_does_not_wait_for_a_commit_that_takes_long_and_succeeds_after_
     let sql = sql(database.url()).await;
     let worker = paper_worker(&sql).await;
     age(&sql, worker).await;
-    let mut commit = sql.begin().await.unwrap();
-    let held = sqlx::query("select from hansom.fence where worker_id = $1 for update").bind(worker);
-    assert_eq!(held.execute(&mut *commit).await.unwrap().rows_affected(), 1);
-    let mut other = sql.acquire().await.unwrap();
-    let buried = tokio::time::timeout(SOON / 4, bury(&mut other, worker)).await;
-    assert!(!buried.expect("it gives up by itself"), "the commit still holds the fence");
-    let owned = "select count(*) from hansom.partition where owner is not null";
-    assert_eq!(count(&sql, owned).await, 16, "nothing was taken");
-    commit.rollback().await.unwrap();
-    assert!(bury(&mut other, worker).await);
-    assert_eq!(count(&sql, owned).await, 0);
+    for held in [
+        "select from hansom.fence where worker_id = $1 for update",
+        // As an attempt that is a transaction holds it.
+        "select from hansom.partition where owner = $1 and part = 3 for share",
+    ] {
+        let mut commit = sql.begin().await.unwrap();
+        let held = sqlx::query(held).bind(worker);
+        assert_eq!(held.execute(&mut *commit).await.unwrap().rows_affected(), 1);
+        let mut other = sql.acquire().await.unwrap();
+        let buried = tokio::time::timeout(SOON / 4, bury(&mut other, worker)).await;
+        assert!(!buried.expect("it gives up by itself"), "the commit still holds it");
+        assert_eq!(count(&sql, OWNED).await, 16, "nothing was taken");
+        let fences = count(&sql, "select count(*) from hansom.fence").await;
+        assert_eq!(fences, 1, "and nobody is fenced");
+        commit.rollback().await.unwrap();
+    }
+    assert!(bury(&mut sql.acquire().await.unwrap(), worker).await);
+    assert_eq!(count(&sql, OWNED).await, 0);
 }
+
+const OWNED: &str = "select count(*) from hansom.partition where owner is not null";

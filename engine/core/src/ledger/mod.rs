@@ -137,7 +137,8 @@ impl Ledger {
                 if let Some(debt) = self.debts.iter().rfind(|debt| debt.id == id) {
                     let running = Running::new(debt.undo.clone(), Direction::Undo, *of, at);
                     let (origin, inherited) = (debt.origin.clone(), *inherited);
-                    self.run(seq, Running { origin, inherited, ..running });
+                    let because = Some(debt.because);
+                    self.run(seq, Running { origin, because, inherited, ..running });
                 }
             }
             Command::StartTimer { at } => self.set_alarm(seq, *at),

@@ -1,7 +1,7 @@
 //! What is under way, and what a delivery changed.
 
 use crate::debt::DebtId;
-use crate::{ActivityOptions, Call, Direction, Origin, Seq, StartChild, Timestamp};
+use crate::{ActivityOptions, Because, Call, Direction, Origin, Seq, StartChild, Timestamp};
 
 /// An activity that has not answered yet.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Running {
     pub of: Seq,
     /// The run that acted, when it is another one.
     pub origin: Option<Origin>,
+    /// Of an undo: why it is owed.
+    pub because: Option<Because>,
     /// The attempt under way or next, from 1.
     pub attempt: u32,
     /// How many attempts were lost with their worker.
@@ -48,6 +50,7 @@ impl Running {
             direction,
             of,
             origin: None,
+            because: None,
             attempt: 1,
             lost: 0,
             since,

@@ -214,6 +214,7 @@ impl Resident {
             of: running.of,
             origin: running.origin.clone(),
             direction: running.direction,
+            because: running.because,
             attempt: running.attempt,
             call: running.call.clone(),
             first: running.attempt == 1 && running.since == self.at(scene),

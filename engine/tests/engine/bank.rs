@@ -78,7 +78,11 @@ impl Bank {
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        let workflows = Workflows::default().with::<Transfer>().with::<Half>();
+        let workflows = Workflows::default()
+            .with::<Transfer>()
+            .with::<Half>()
+            .with::<Errand>()
+            .with::<Family>();
         let handlers = Handlers::default().with::<Refund>(World::default());
         let transactions = TransactionHandlers::default()
             .with::<Debit>(self.clone())
@@ -320,6 +324,46 @@ impl Workflow for Half {
 
     async fn run(ctx: Ctx, _: Order) -> Result<i64, Self::Error> {
         ctx.run(Debit).undo(Refund).await
+    }
+}
+
+/// Debits, and does not wait for it for longer than it is told to; 0 is as long as it takes.
+pub(crate) struct Errand;
+
+impl Workflow for Errand {
+    const NAME: &'static str = "errand";
+    const ACTIVITIES: &'static [&'static str] = &[Debit::NAME, Credit::NAME];
+    type Input = Order;
+    type Output = ();
+    type Error = ActivityError<No>;
+
+    async fn run(ctx: Ctx, order: Order) -> Result<(), Self::Error> {
+        let debit = ctx.run(Debit).undo(Credit);
+        if order.patience_ms == 0 {
+            debit.await?;
+        } else if let Ok(debited) =
+            ctx.timeout(Duration::from_millis(order.patience_ms), debit).await
+        {
+            debited?;
+        }
+        Ok(())
+    }
+}
+
+/// Has an errand run, and fails.
+pub(crate) struct Family;
+
+impl Workflow for Family {
+    const NAME: &'static str = "family";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    type Input = Order;
+    type Output = ();
+    type Error = No;
+
+    async fn run(ctx: Ctx, order: Order) -> Result<(), No> {
+        // However it ends.
+        let _ = ctx.child::<Errand>("errand", &order).await;
+        Err(No)
     }
 }
 

@@ -9,6 +9,7 @@ mod exactly_once;
 mod fencing;
 mod heartbeats;
 mod kit;
+mod legacies;
 mod outcomes;
 mod queries;
 mod registry;

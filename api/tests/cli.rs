@@ -43,6 +43,7 @@ fn every_command_has_help_with_an_example() {
         "dev",
         "serve",
         "bench",
+        "check",
         "migrate",
         "db url",
         "db psql",
@@ -54,6 +55,7 @@ fn every_command_has_help_with_an_example() {
         "workflow cancel",
         "workflow undo-plan",
         "wf result",
+        "wf export",
     ];
     for command in commands {
         let mut args: Vec<_> = command.split(' ').collect();

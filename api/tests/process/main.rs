@@ -1,5 +1,6 @@
 //! The built binary against a real Postgres: migrate, serve, dev, the workflow commands, stopping.
 
+mod deploy;
 mod dev;
 mod remote;
 mod server;

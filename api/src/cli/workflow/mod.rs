@@ -1,7 +1,9 @@
 //! `hansom workflow`: through the public REST API only.
 
 mod client;
+mod export;
 mod read;
+mod rehearsal;
 mod show;
 mod story;
 mod write;
@@ -30,6 +32,8 @@ pub(crate) enum WorkflowCommand {
     UndoPlan(read::UndoPlanArgs),
     /// Show how it ended; with --wait, when it has.
     Result(read::ResultArgs),
+    /// Print its history as a file that holds its body, or as a test in Rust.
+    Export(export::ExportArgs),
 }
 
 /// Which server, and how its answer is printed.
@@ -57,6 +61,7 @@ pub(crate) async fn run(command: WorkflowCommand) -> Result<Exit, CliError> {
         WorkflowCommand::Cancel(args) => write::cancel(args).await,
         WorkflowCommand::UndoPlan(args) => read::undo_plan(args).await,
         WorkflowCommand::Result(args) => read::result(args).await,
+        WorkflowCommand::Export(args) => export::export(args).await,
     }
 }
 

@@ -106,10 +106,10 @@ pub(crate) struct ResultArgs {
 
 /// A page whose items stay as they came.
 #[derive(Deserialize)]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     #[serde(borrow)]
-    items: Vec<&'a RawValue>,
-    next: Option<String>,
+    pub(super) items: Vec<&'a RawValue>,
+    pub(super) next: Option<String>,
 }
 
 pub(crate) async fn list(args: ListArgs) -> Result<Exit, CliError> {

@@ -19,6 +19,8 @@ pub struct WorkflowType {
     pub updates: &'static [UpdateType],
     /// [`Workflow::CODE`].
     pub code: Option<Fingerprint>,
+    /// The type itself, as the compiler calls it: `my_sagas::trip::Trip`.
+    pub rust_type: &'static str,
     check_input: fn(&Payload) -> Result<(), serde_json::Error>,
     pub(super) start: fn(Ctx, &Payload) -> Result<Body, serde_json::Error>,
 }
@@ -32,6 +34,7 @@ impl WorkflowType {
             signals: W::SIGNALS,
             updates: W::UPDATES,
             code: W::CODE,
+            rust_type: std::any::type_name::<W>(),
             check_input: |input| input.decode::<W::Input>().map(drop),
             start: |ctx, input| {
                 let input = input.decode::<W::Input>()?;

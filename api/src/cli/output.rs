@@ -50,13 +50,17 @@ pub(crate) fn note(text: &str) {
 /// Prints rows under a header: no lines around them, as wide as the terminal at most.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), CliError> {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     let is_terminal = io::stdout().is_terminal();
     table.set_content_arrangement(if is_terminal {
         ContentArrangement::Dynamic
     } else {
         ContentArrangement::Disabled
     });
+    line(&render(table, header, rows).join("\n"))
+}
+
+fn render(mut table: Table, header: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
+    table.load_style(presets::NOTHING);
     table.set_header(header.iter().map(|name| name.to_uppercase()).collect::<Vec<_>>());
     for row in rows {
         table.add_row(row.iter().map(|cell| plain(cell)).collect::<Vec<_>>());
@@ -64,8 +68,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), CliEr
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    line(&lines.join("\n"))
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// Text that cannot steer the terminal: control and direction characters are shown as escapes.
@@ -88,6 +91,23 @@ pub(crate) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal() {
+        let wide =
+            |line: &str| line.chars().map(|c| if c < '\u{1100}' { 1 } else { 2 }).sum::<u16>();
+        let long = "there is no driver anywhere near the place where the rider waits";
+        let row =
+            ["taxisvc.call.1", "taxi_call", "compensating", long, "택시 호출이 취소되었습니다"];
+        let rows = vec![row.map(str::to_owned).to_vec(); 3];
+        for columns in [50, 80, 120, 300] {
+            let mut table = Table::new();
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+            let lines = render(table, &["workflow", "type", "status", "why", "what"], rows.clone());
+            assert!(lines.iter().all(|line| wide(line) <= columns), "{columns}: {lines:#?}");
+            assert_eq!(lines.len() == 4, columns == 300, "what fits is not wrapped: {lines:#?}");
+        }
+    }
 
     #[test]
     fn a_payload_cannot_steer_the_terminal() {

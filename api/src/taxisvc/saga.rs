@@ -112,7 +112,7 @@ impl Facade {
     pub(super) async fn cancel(&self, id: CallId) -> Result<Cancelled, Problem> {
         let id = id.workflow_id();
         match self.api.client().cancel(&id, Some("the rider cancelled")).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(ClientError::NotFound(_)) => return Ok(Cancelled::Settled),
             Err(ClientError::AfterPivot(_)) => return Ok(Cancelled::TooLate),
             Err(ClientError::Closed { status, .. }) => {

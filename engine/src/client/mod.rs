@@ -12,6 +12,7 @@ mod verbs;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use hansom_core::{Payload, WorkflowType};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -21,7 +22,7 @@ pub use start::Ending;
 use crate::address::{NAMESPACE, is_id, part_of};
 use crate::owner::Message;
 use crate::store::workflow::Row;
-use crate::store::{inbox, workflow};
+use crate::store::{inbox, to_time, workflow};
 use crate::worker::hub::{Hub, Watcher};
 use crate::worker::told::ToLane;
 use crate::{ClientError, Registry};
@@ -81,8 +82,16 @@ impl Client {
     ///
     /// [`ClientError::Unavailable`].
     pub async fn ping(&self) -> Result<(), ClientError> {
-        crate::store::worker::time(&self.pool).await?;
-        Ok(())
+        self.now().await.map(drop)
+    }
+
+    /// The database's time, which decides what is due.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unavailable`].
+    pub async fn now(&self) -> Result<DateTime<Utc>, ClientError> {
+        Ok(to_time(crate::store::worker::time(&self.pool).await?))
     }
 
     /// Hears of a workflow from now on: see [`Watch::changed`].

@@ -168,6 +168,11 @@ impl Client {
                 }
             }
         }
+        // What an owner writes down, it looks at itself.
+        if request.input.get().len() > Payload::LARGE {
+            let bytes = request.input.get().len();
+            tracing::warn!(workflow_id = %address.workflow_id, run = %address.run, bytes, "payload_large");
+        }
         let start = workflow::NewRun {
             address,
             workflow_type: &request.workflow_type,

@@ -12,15 +12,22 @@ use crate::view::UndoPlan;
 impl Client {
     /// Asks for a cancellation: kept when this returns, and then the workflow
     /// unwinds. Asking again is no error; what came of it is in its history.
+    /// Answers the status it was found in: [`Status::Cancelled`] when there was
+    /// nothing left to do.
     ///
     /// # Errors
     ///
     /// [`ClientError::NotFound`], [`ClientError::AfterPivot`], and
     /// [`ClientError::Closed`] unless it is closed by a cancellation.
-    pub async fn cancel(&self, workflow_id: &str, reason: Option<&str>) -> Result<(), ClientError> {
+    pub async fn cancel(
+        &self,
+        workflow_id: &str,
+        reason: Option<&str>,
+    ) -> Result<Status, ClientError> {
         let row = self.row(workflow_id).await?;
-        match row.cached().status {
-            Status::Cancelled => return Ok(()),
+        let status = row.cached().status;
+        match status {
+            Status::Cancelled => return Ok(status),
             status if status.is_closed() => {
                 return Err(ClientError::Closed { workflow_id: row.workflow_id, status });
             }
@@ -30,10 +37,10 @@ impl Client {
         if ledger.pivoted() {
             return Err(ClientError::AfterPivot(row.workflow_id));
         }
-        if ledger.cause().is_some() {
-            return Ok(());
+        if ledger.cause().is_none() {
+            self.send(&row, "cancel".to_owned(), None, reason.map(storable)).await?;
         }
-        self.send(&row, "cancel".to_owned(), None, reason.map(storable)).await
+        Ok(status)
     }
 
     /// Closes a workflow where it is, whatever state it is in: kept when this returns.

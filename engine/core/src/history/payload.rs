@@ -14,6 +14,8 @@ pub struct Payload(Arc<RawValue>);
 impl Payload {
     /// No payload is larger, in bytes of JSON.
     pub const MAX: usize = 2 * 1024 * 1024;
+    /// One larger than this is carried, and the log says so (`payload_large`).
+    pub const LARGE: usize = 256 * 1024;
 
     /// Encodes a value.
     ///

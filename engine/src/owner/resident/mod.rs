@@ -9,7 +9,7 @@ mod resume;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hansom_core::{Event, Machine, News, Seq, Status, StuckReason, Timestamp, UndoStatus};
+use hansom_core::{Event, Machine, News, Payload, Seq, Status, StuckReason, Timestamp, UndoStatus};
 
 use super::batch::{AlarmRow, Batch, Cached, Dispatch, HistoryRow, UpdateRow};
 use crate::Registry;
@@ -145,7 +145,14 @@ impl Resident {
             history.push(HistoryRow::new(&self.address, self.next_event, at));
             history.len() - 1
         });
-        scene.batch.bytes += history[slot].push(event);
+        let bytes = history[slot].push(event);
+        scene.batch.bytes += bytes;
+        if bytes > Payload::LARGE {
+            tracing::warn!(
+                workflow_id = %self.address.workflow_id, run = %self.address.run,
+                event = self.next_event, bytes, "payload_large"
+            );
+        }
         self.next_event += 1;
         if self.next_event == EVENTS_WARN {
             tracing::warn!(

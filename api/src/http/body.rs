@@ -14,8 +14,8 @@ use super::json::{self, Member};
 use super::kinds;
 use super::problem::{FieldError, Problem, did_you_mean, echo};
 
-/// The largest body, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// The largest body, in bytes: the largest payload, and room for what is said beside it.
+pub const MAX_BODY: usize = Payload::MAX + 64 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub struct Document {
     text: String,
     members: Vec<Member>,
+    /// Where it stands, when it is not a body: a JSON pointer.
+    within: String,
 }
 
 /// A JSON object, or no body at all.
@@ -39,7 +41,7 @@ impl Document {
             Problem::new(kinds::UTF8_INVALID, format!("the body is not UTF-8 at offset {offset}"))
         })?;
         let members = json::read_object(&text)?;
-        Ok(Self { text, members })
+        Ok(Self { text, members, within: String::new() })
     }
 
     /// Refuses every field that is not one of `known`, all at once.
@@ -47,7 +49,7 @@ impl Document {
         let unknown = self.members.iter().filter(|(key, _)| !known.contains(&key.as_str()));
         let errors: Vec<_> = unknown
             .map(|(key, _)| FieldError {
-                field: pointer(key),
+                field: self.pointer(key),
                 detail: format!(
                     "{} is not known{}",
                     echo(key),
@@ -84,7 +86,7 @@ impl Document {
 
     /// A text that must be there.
     pub fn required_text(&self, key: &str) -> Result<String, Problem> {
-        self.text(key)?.ok_or_else(|| required(key))
+        self.text(key)?.ok_or_else(|| self.required(key))
     }
 
     /// An object whose values are texts; none is as good as an empty one.
@@ -102,23 +104,39 @@ impl Document {
         self.decode(key, "a whole number")
     }
 
+    /// An object that stands in a field, with members of its own; `null` is as good as none.
+    pub fn object(&self, key: &str) -> Result<Option<Self>, Problem> {
+        let raw = match self.raw(key) {
+            None | Some("null") => return Ok(None),
+            Some(raw) => raw,
+        };
+        if !raw.starts_with('{') {
+            let detail = format!("`{key}` is {}; it must be an object", echo(raw));
+            return Err(Problem::new(kinds::FIELD_TYPE, detail).field(self.pointer(key)));
+        }
+        let object = Self::parse(raw.into())?;
+        Ok(Some(Self { within: self.pointer(key), ..object }))
+    }
+
+    /// The refusal of a body that lacks `key`.
+    pub fn required(&self, key: &str) -> Problem {
+        let detail = format!("`{key}` is missing");
+        Problem::new(kinds::FIELD_REQUIRED, detail).field(self.pointer(key))
+    }
+
+    /// Where a field stands: a JSON pointer.
+    pub fn pointer(&self, key: &str) -> String {
+        let key: String = key.chars().take(64).collect();
+        format!("{}/{}", self.within, key.replace('~', "~0").replace('/', "~1"))
+    }
+
     fn decode<T: DeserializeOwned>(&self, key: &str, wanted: &str) -> Result<Option<T>, Problem> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
         serde_json::from_str(raw).map_err(|_| {
             let detail = format!("`{key}` is {}; it must be {wanted}", echo(raw));
-            Problem::new(kinds::FIELD_TYPE, detail).field(pointer(key))
+            Problem::new(kinds::FIELD_TYPE, detail).field(self.pointer(key))
         })
     }
-}
-
-/// The refusal of a body that lacks `key`.
-pub(crate) fn required(key: &str) -> Problem {
-    Problem::new(kinds::FIELD_REQUIRED, format!("`{key}` is missing")).field(pointer(key))
-}
-
-fn pointer(key: &str) -> String {
-    let key: String = key.chars().take(64).collect();
-    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn sentence(text: &str) -> String {
@@ -238,7 +256,7 @@ mod tests {
         assert_eq!(problem.kind.code, "field.unknown");
         assert_eq!(problem.field.as_deref(), Some("/lables"));
         assert_eq!(
-            problem.detail,
+            &*problem.detail,
             "`lables` is not known, did you mean `labels`? The fields are: type, labels"
         );
     }
@@ -254,14 +272,14 @@ mod tests {
     fn a_field_of_the_wrong_type_is_named_with_what_was_given() {
         let problem = document(r#"{"id":7}"#).required_text("id").unwrap_err();
         assert_eq!(problem.kind.code, "field.type");
-        assert_eq!(problem.detail, "`id` is `7`; it must be a string");
+        assert_eq!(&*problem.detail, "`id` is `7`; it must be a string");
     }
 
     #[test]
     fn bytes_that_are_not_utf8_are_refused_with_their_offset() {
         let problem = Document::parse(b"{\"a\":\"\xff\"}".to_vec()).unwrap_err();
         assert_eq!(problem.kind.code, "utf8.invalid");
-        assert_eq!(problem.detail, "the body is not UTF-8 at offset 6");
+        assert_eq!(&*problem.detail, "the body is not UTF-8 at offset 6");
     }
 
     #[test]

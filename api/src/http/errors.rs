@@ -24,17 +24,19 @@ impl From<ClientError> for Problem {
                 );
                 Self::new(kinds::WORKFLOW_UNKNOWN, detail).field("/type")
             }
-            ClientError::UnknownSignal { .. } | ClientError::UnknownUpdate { .. } => {
+            ClientError::UnknownSignal { .. } => {
                 Self::new(kinds::SIGNAL_UNKNOWN, detail).field("name")
             }
+            ClientError::UnknownUpdate { .. } => {
+                Self::new(kinds::UPDATE_UNKNOWN, detail).field("name")
+            }
+            ClientError::NotStuck(_) => Self::new(kinds::NOT_STUCK, detail),
             ClientError::InvalidInput(_) => Self::new(kinds::INPUT_INVALID, detail).field("/input"),
             ClientError::TooLarge { limit, .. } => {
                 Self::new(kinds::PAYLOAD_TOO_LARGE, detail).limit(limit as u64)
             }
             ClientError::InputConflict { .. } => Self::new(kinds::INPUT_CONFLICT, detail),
-            ClientError::Closed { .. } | ClientError::NotStuck(_) => {
-                Self::new(kinds::WORKFLOW_CLOSED, detail)
-            }
+            ClientError::Closed { .. } => Self::new(kinds::WORKFLOW_CLOSED, detail),
             ClientError::QueueFull { .. } => {
                 Self::new(kinds::QUEUE_FULL, detail).field("name").retry_after(1)
             }

@@ -53,9 +53,12 @@ fn every_truncation_of_a_document_is_a_syntax_error() {
 #[test]
 fn a_syntax_error_names_line_and_column() {
     let problem = refusal("{\n  \"é\": tru\n}");
-    assert_eq!(problem.detail, "expected a value, found `t` at line 2 column 8");
+    assert_eq!(&*problem.detail, "expected a value, found `t` at line 2 column 8");
     let problem = refusal("{\"a\":1");
-    assert_eq!(problem.detail, "expected `,` or `}`, found the end of the body at line 1 column 7");
+    assert_eq!(
+        &*problem.detail,
+        "expected `,` or `}`, found the end of the body at line 1 column 7"
+    );
 }
 
 #[test]

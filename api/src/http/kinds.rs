@@ -54,6 +54,7 @@ kinds! {
     INPUT_CONFLICT = 409 "workflow.input_conflict" "The workflow was started with another input";
     WORKFLOW_CLOSED = 409 "workflow.closed" "The workflow is closed";
     AFTER_PIVOT = 409 "cancel.after_pivot" "The workflow is past its point of no return";
+    NOT_STUCK = 409 "workflow.not_stuck" "The workflow is not stuck";
     STILL_OPEN = 409 "workflow.open" "The workflow is still open";
     TASK_LOST = 409 "task.lost" "The task is not held any more";
     BODY_TOO_LARGE = 413 "body.too_large" "The body is too large";
@@ -74,6 +75,8 @@ kinds! {
     ANSWER_INVALID = 422 "answer.invalid" "The answer does not have the shape of the activity's";
     TOKEN_SYNTAX = 422 "token.syntax" "That is no token of a task";
     SIGNAL_UNKNOWN = 422 "signal.unknown" "The workflow does not listen to that signal";
+    UPDATE_UNKNOWN = 422 "update.unknown" "The workflow does not answer that update";
+    UPDATE_REFUSED = 422 "update.refused" "The workflow refused the update";
     PARAMETER_UNKNOWN = 422 "parameter.unknown" "The URL has a parameter that is not known";
     PARAMETER_REPEATED = 422 "parameter.repeated" "The URL has a parameter twice";
     PAGE_LIMIT = 422 "page.limit" "The page size is not allowed";
@@ -83,7 +86,7 @@ kinds! {
     TIME_RANGE = 422 "time.range" "A time is out of range";
     DURATION_SYNTAX = 422 "duration.syntax" "A duration cannot be read";
     DURATION_RANGE = 422 "duration.range" "A duration is out of range";
-    QUEUE_FULL = 429 "signal.queue_full" "Too many signals wait for the workflow";
+    QUEUE_FULL = 429 "signal.queue_full" "Too many messages wait for the workflow";
     INTERNAL = 500 "internal" "The server made a mistake";
     DRAINING = 503 "draining" "The server is being stopped";
     STORE_UNAVAILABLE = 503 "store.unavailable" "The database does not answer";

@@ -8,11 +8,14 @@ mod json;
 pub mod kinds;
 mod layers;
 mod list;
+mod messages;
 pub mod problem;
 pub mod query;
 pub mod schema;
+mod start;
 mod state;
 pub mod tasks;
+mod verbs;
 mod workflows;
 
 use std::sync::Arc;
@@ -61,13 +64,17 @@ pub fn app(api: Arc<Api>, others: Router) -> Router {
 /// Every route of the document, with its handler.
 fn documented() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(workflows::start, list::list))
+        .routes(routes!(start::start, list::list))
         .routes(routes!(workflows::describe))
         .routes(routes!(workflows::history))
         .routes(routes!(workflows::result))
         .routes(routes!(workflows::undo_plan))
-        .routes(routes!(workflows::signal))
-        .routes(routes!(workflows::cancel))
+        .routes(routes!(workflows::state))
+        .routes(routes!(messages::signal))
+        .routes(routes!(messages::update))
+        .routes(routes!(verbs::cancel))
+        .routes(routes!(verbs::terminate))
+        .routes(routes!(verbs::retry))
         .routes(routes!(tasks::claim))
         .routes(routes!(tasks::heartbeat))
         .routes(routes!(tasks::complete))

@@ -3,6 +3,7 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use hansom_core::Payload;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,7 +22,8 @@ pub struct Problem {
     #[serde(flatten)]
     pub kind: Box<Kind>,
     /// What was wrong this time: what was given, and what is allowed.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -43,6 +45,10 @@ pub struct Problem {
     /// Seconds after which to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// Why the workflow refused, in its own words: of `update.refused` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub refusal: Option<Box<Payload>>,
 }
 
 /// One of several things that are wrong.
@@ -56,7 +62,7 @@ pub struct FieldError {
 
 impl Problem {
     /// A problem of this kind. `detail` says what was given and what is allowed.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, detail: impl Into<Box<str>>) -> Self {
         Self {
             kind: Box::new(kind),
             detail: detail.into(),
@@ -66,6 +72,7 @@ impl Problem {
             errors: Box::default(),
             request_id: Box::default(),
             retry_after: None,
+            refusal: None,
         }
     }
 
@@ -94,6 +101,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Why the workflow refused.
+    #[must_use]
+    pub fn refusal(mut self, refusal: Payload) -> Self {
+        self.refusal = Some(Box::new(refusal));
         self
     }
 

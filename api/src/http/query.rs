@@ -1,6 +1,7 @@
 //! What stands in the URL: ids and parameters, read as strictly as bodies.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, Query};
@@ -14,7 +15,7 @@ use crate::duration::{self, DurationError};
 /// The longest id, in bytes.
 const MAX_ID: usize = 255;
 
-/// The longest time a request may wait for a workflow to close.
+/// The longest time a request may wait for a workflow to close or to answer.
 pub const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The longest query string, in bytes.
@@ -26,13 +27,16 @@ pub const MAX_LIMIT: u32 = 200;
 /// The page when no limit is asked for.
 pub const DEFAULT_LIMIT: u32 = 50;
 
+/// The years that a time may be in.
+pub const YEARS: Range<i32> = 2000..2200;
+
 /// The workflow's id in the path.
 #[derive(Debug)]
 pub struct WorkflowId(pub String);
 
-/// The signal's name in the path.
+/// The name of a signal or an update in the path.
 #[derive(Debug)]
-pub struct SignalName(pub String);
+pub struct MessageName(pub String);
 
 /// The parameters of the query string, in order.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for WorkflowId {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for SignalName {
+impl<S: Send + Sync> FromRequestParts<S> for MessageName {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -170,7 +174,7 @@ impl Params {
         })
     }
 
-    /// `wait`: how long to wait for a workflow to close, 60 s at most.
+    /// `wait`: how long to wait for a workflow to close or to answer, 60 s at most.
     pub fn wait(&self) -> Result<Option<Duration>, Problem> {
         let Some(given) = self.get("wait") else { return Ok(None) };
         let max = duration::show(MAX_WAIT);
@@ -188,23 +192,27 @@ impl Params {
         }
     }
 
-    /// A time: RFC 3339 with its zone, in the years 2000 to 2199.
+    /// A time: see [`time_of`].
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
-        let Some(given) = self.get(name) else { return Ok(None) };
-        let Ok(time) = DateTime::parse_from_rfc3339(given) else {
-            let detail = format!(
-                "`{name}` is {}; a time is written as 2026-01-31T12:00:00Z, with its zone",
-                echo(given)
-            );
-            return Err(Problem::new(kinds::TIME_SYNTAX, detail).field(name));
-        };
-        let time = time.to_utc();
-        if !(2000..2200).contains(&time.year()) {
-            let detail = format!("`{name}` is {}; the years 2000 to 2199 are allowed", echo(given));
-            return Err(Problem::new(kinds::TIME_RANGE, detail).field(name));
-        }
-        Ok(Some(time))
+        self.get(name).map(|given| time_of(name, name, given)).transpose()
     }
+}
+
+/// A time: RFC 3339 with its zone, in the years 2000 to 2199.
+pub fn time_of(name: &str, field: &str, given: &str) -> Result<DateTime<Utc>, Problem> {
+    let Ok(time) = DateTime::parse_from_rfc3339(given) else {
+        let detail = format!(
+            "`{name}` is {}; a time is written as 2026-01-31T12:00:00Z, with its zone",
+            echo(given)
+        );
+        return Err(Problem::new(kinds::TIME_SYNTAX, detail).field(field));
+    };
+    let time = time.to_utc();
+    if !YEARS.contains(&time.year()) {
+        let detail = format!("`{name}` is {}; the years 2000 to 2199 are allowed", echo(given));
+        return Err(Problem::new(kinds::TIME_RANGE, detail).field(field));
+    }
+    Ok(time)
 }
 
 /// The refusal of a filter's word that is none of the known ones.

@@ -59,6 +59,23 @@ pub struct StartWorkflow {
     pub labels: Option<BTreeMap<String, String>>,
     /// What to do when a closed run has this id.
     pub id_reuse: Option<IdReuse>,
+    /// It is cancelled, and undone, if it is still open then: a time (RFC 3339), or so long from
+    /// now (`90s`, `2h`, `7d`). A run that is there already keeps its own.
+    pub deadline: Option<String>,
+    /// A signal that comes with it.
+    pub signal: Option<StartSignal>,
+}
+
+/// A signal that comes with a start.
+#[derive(ToSchema)]
+pub struct StartSignal {
+    /// Its name.
+    pub name: String,
+    /// In the shape that the signal has; null when it is left out.
+    pub payload: Option<Value>,
+    /// A second signal of the same id is dropped; 1 to 255 of `[A-Za-z0-9._:-]`. The header
+    /// `Idempotency-Key` serves when this is left out.
+    pub signal_id: Option<String>,
 }
 
 /// What to do when a closed run has the id. An open one is always returned.
@@ -136,10 +153,18 @@ pub struct Description {
     pub summary: Summary,
     /// Whether it passed its point of no return.
     pub pivoted: bool,
+    /// When it is cancelled if it is still open.
+    pub deadline: Option<DateTime<Utc>>,
+    /// The fingerprint of the body it was started with.
+    pub code: Option<String>,
+    /// What its body published last.
+    pub state: Option<Value>,
     /// Activities that have not answered yet.
     pub activities: Vec<PendingActivity>,
     /// Timers that have not fired.
     pub timers: Vec<PendingTimer>,
+    /// Children that have not closed yet.
+    pub children: Vec<PendingChild>,
     /// Undos that would have to run if it unwound now, in order.
     pub owed_undos: Vec<PlannedUndo>,
     /// Why it will not move without an operator.
@@ -163,6 +188,25 @@ pub struct PendingActivity {
     pub retry_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub last_failure: Option<String>,
+    /// It is a probe: attempts of the step have run out, and it looks what became of it.
+    pub verifying: bool,
+    /// It waits for an operator.
+    pub parked: bool,
+}
+
+/// A child workflow that has not closed.
+#[derive(ToSchema)]
+pub struct PendingChild {
+    /// The command.
+    pub seq: u32,
+    /// Its type.
+    pub r#type: String,
+    /// Its id, as its parent named it.
+    pub workflow_id: String,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// Whether it has been asked to cancel.
+    pub cancelling: bool,
 }
 
 /// A timer that has not fired.
@@ -177,8 +221,13 @@ pub struct PendingTimer {
 /// An undo that would run.
 #[derive(ToSchema)]
 pub struct PlannedUndo {
-    /// The action to be undone.
+    /// The action to be undone, as the run that did it numbers it.
     pub of: u32,
+    /// Of undos that came from another run (a child, or the run before), in order of arrival from
+    /// 0: which.
+    pub inherited: Option<u32>,
+    /// The run that acted, when it is another one.
+    pub origin: Option<Origin>,
     /// The activity that undoes it.
     pub activity: String,
     /// What that activity will be asked.
@@ -187,6 +236,15 @@ pub struct PlannedUndo {
     pub because: Because,
     /// Whether it was tried until its attempts ran out.
     pub exhausted: bool,
+}
+
+/// A run that did what another one undoes.
+#[derive(ToSchema)]
+pub struct Origin {
+    /// The workflow, as its starter named it.
+    pub workflow_id: String,
+    /// The run.
+    pub run: Uuid,
 }
 
 /// Why an undo is owed.
@@ -210,7 +268,18 @@ pub struct Stuck {
     pub detail: String,
 }
 
-/// What would be undone if a workflow unwound now.
+/// What a workflow shows of itself.
+#[derive(ToSchema)]
+pub struct State {
+    /// As its starter named it.
+    pub workflow_id: String,
+    /// One execution of it.
+    pub run: Uuid,
+    /// What its body published last; null while it has published nothing.
+    pub state: Option<Value>,
+}
+
+/// What would be undone if a workflow unwound now; of a terminated one, what stays owed.
 #[derive(ToSchema)]
 pub struct UndoPlan {
     /// As its starter named it.
@@ -244,16 +313,44 @@ pub struct HistoryPage {
 pub struct SendSignal {
     /// In the shape that the signal has; null when it is left out.
     pub payload: Option<Value>,
-    /// A second signal of the same id is dropped; 1 to 255 bytes. The header `Idempotency-Key`
-    /// serves when this is left out.
+    /// A second signal of the same id is dropped; 1 to 255 of `[A-Za-z0-9._:-]`. The header
+    /// `Idempotency-Key` serves when this is left out.
     pub signal_id: Option<String>,
 }
 
-/// Why it is cancelled.
+/// A message into a workflow that answers it.
 #[derive(ToSchema)]
-pub struct CancelWorkflow {
-    /// For its history.
+pub struct SendUpdate {
+    /// In the shape that the update has; null when it is left out.
+    pub payload: Option<Value>,
+    /// A second update of the same id hears the same answer; 1 to 255 of `[A-Za-z0-9._:-]`. The
+    /// header `Idempotency-Key` serves when this is left out.
+    pub update_id: Option<String>,
+}
+
+/// A workflow's answer to an update, or that there is none yet.
+#[derive(ToSchema)]
+pub struct Answered {
+    /// The workflow that was asked.
+    pub workflow_id: String,
+    /// The update's id, to ask again with.
+    pub update_id: String,
+    /// What the body answered; left out while it has not.
+    pub done: Option<Value>,
+}
+
+/// Why it is asked.
+#[derive(ToSchema)]
+pub struct Reason {
+    /// For its history; 1 to 1000 bytes.
     pub reason: Option<String>,
+}
+
+/// Why it is asked, which has to be said.
+#[derive(ToSchema)]
+pub struct RequiredReason {
+    /// For its history; 1 to 1000 bytes.
+    pub reason: String,
 }
 
 /// What was asked for is recorded and will be done.

@@ -132,7 +132,7 @@ mod tests {
 
     fn distance(value: &str) -> Result<String, String> {
         let parsed = fields(&format!(r#"{{"distance":{value}}}"#)).distance("distance");
-        parsed.map(|distance| distance.to_string()).map_err(|problem| problem.detail)
+        parsed.map(|distance| distance.to_string()).map_err(|problem| problem.detail.into())
     }
 
     #[test]

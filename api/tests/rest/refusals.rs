@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::http::Request;
 use futures_util::stream;
+use hansom::http::body::MAX_BODY;
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -35,7 +36,7 @@ fn bad_bodies() -> Vec<Bad> {
         ("B14 a field of later", with(r#""namespace":"x""#), 422, "field.unknown"),
         ("B15 depth 65", deep(64), 422, "json.too_deep"),
         ("B15 depth 100,000", deep(100_000), 422, "json.too_deep"),
-        ("B16 a megabyte and one", vec![b' '; 1024 * 1024 + 1], 413, "body.too_large"),
+        ("B16 more than a payload", vec![b' '; MAX_BODY + 1], 413, "body.too_large"),
         ("B19 not UTF-8", latin, 400, "utf8.invalid"),
         ("B20 NUL in a value", start(r#"{"fare":1,"x":"\u0000"}"#), 400, "text.nul"),
         ("B20 NUL in a key", start(r#"{"\u0000":1}"#), 400, "text.nul"),
@@ -100,8 +101,8 @@ async fn a_refusal_names_the_place_and_what_is_allowed() {
     let answer = refused(r#"{"type":"trip","id":"b","input":{"fare":10.5}}"#).await;
     assert!(answer.detail().contains("10.5"), "{answer:?}");
     assert_eq!(answer.body["field"], "/input");
-    let answer = rig.post("/v1/workflows", vec![b' '; 2_000_000]).await;
-    assert_eq!(answer.body["limit"], 1_048_576);
+    let answer = rig.post("/v1/workflows", vec![b' '; 3_000_000]).await;
+    assert_eq!(answer.body["limit"], MAX_BODY);
     rig.stop().await;
 }
 
@@ -192,6 +193,8 @@ async fn every_bad_parameter_is_refused_with_its_code() {
         ("/v1/workflows/absent/history", 404, "not_found"),
         ("/v1/workflows/absent/result", 404, "not_found"),
         ("/v1/workflows/absent/undo-plan", 404, "not_found"),
+        ("/v1/workflows/absent/state", 404, "not_found"),
+        ("/v1/workflows/a/state?whole=1", 422, "parameter.unknown"),
         ("/v1/nothing", 404, "route.unknown"),
         ("/nothing", 404, "route.unknown"),
         ("/v2/workflows", 404, "api.version"),
@@ -271,6 +274,9 @@ async fn bad_signals_and_cancellations_are_refused_with_their_codes() {
         ("/v1/workflows/a/cancel", r#"{"raeson":"x"}"#, 422, "field.unknown"),
         ("/v1/workflows/a/cancel", r#"{"reason":7}"#, 422, "field.type"),
         ("/v1/workflows/absent/cancel", "{}", 404, "not_found"),
+        ("/v1/workflows/absent/retry", "{}", 404, "not_found"),
+        ("/v1/workflows/a/retry", "{}", 409, "workflow.not_stuck"),
+        ("/v1/workflows/a/retry", r#"{"when":"now"}"#, 422, "field.unknown"),
     ] {
         let answer = rig.post(path, body).await;
         assert_eq!((answer.status, answer.code()), (status, code), "{path} {body}: {answer:?}");

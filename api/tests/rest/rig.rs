@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
 
+use crate::tour::{Book, Guide, Leg, Tour, Unbook, WasBooked};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Charges, waits for `go`, and completes.
@@ -26,24 +28,24 @@ pub(crate) struct Trip;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Ride {
-    fare: u64,
+    pub(crate) fare: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Charge {
-    fare: u64,
+pub(crate) struct Charge {
+    pub(crate) fare: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Refund {
-    fare: u64,
+pub(crate) struct Refund {
+    pub(crate) fare: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Complete;
 
 #[derive(Serialize, Deserialize)]
-struct Go;
+pub(crate) struct Go;
 
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("declined")]
@@ -126,7 +128,8 @@ pub(crate) struct Rig {
     pub(crate) api: Arc<Api>,
     pub(crate) pool: PgPool,
     bank: Arc<Bank>,
-    _database: TestDatabase,
+    guide: Arc<Guide>,
+    database: TestDatabase,
 }
 
 /// What came back.
@@ -176,22 +179,55 @@ impl Rig {
             pool.close().await;
         })
         .await;
+        Self::on(database, remote).await
+    }
+
+    /// With a database that may have workflows in it.
+    async fn on(database: TestDatabase, remote: &[&str]) -> Self {
         let pool = connect(database.url(), 10).await.unwrap();
         let bank = Arc::new(Bank { gate: AtomicBool::new(true) });
+        let guide = Arc::new(Guide::default());
         let handlers = Handlers::default()
             .with::<Charge>(Arc::clone(&bank))
             .with::<Refund>(Arc::clone(&bank))
-            .with::<Complete>(Arc::clone(&bank));
+            .with::<Complete>(Arc::clone(&bank))
+            .with::<Book>(Arc::clone(&guide))
+            .with::<WasBooked>(Arc::clone(&guide))
+            .with::<Unbook>(Arc::clone(&guide));
         let handlers = remote.iter().try_fold(handlers, |all, name| all.made_remote(name)).unwrap();
-        let registry = Registry::new(Workflows::default().with::<Trip>(), handlers).unwrap();
+        let workflows = Workflows::default().with::<Trip>().with::<Tour>().with::<Leg>();
+        let registry = Registry::new(workflows, handlers).unwrap();
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await.unwrap();
         let api = Arc::new(Api::new(worker));
         let router = app(Arc::clone(&api), Router::new());
-        Self { router, api, pool, bank, _database: database }
+        Self { router, api, pool, bank, guide, database }
     }
 
     pub(crate) async fn stop(self) {
         self.api.drain().await;
+    }
+
+    /// Stops it, lets `change` at its database, and starts it again.
+    pub(crate) async fn again(self, change: impl AsyncFnOnce(&PgPool)) -> Self {
+        let Self { api, pool, database, .. } = self;
+        api.drain().await;
+        change(&pool).await;
+        pool.close().await;
+        Self::on(database, &[]).await
+    }
+
+    /// Serves it on a port of this machine, and says where.
+    pub(crate) async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    /// Whether tours find a guide.
+    pub(crate) fn guide(&self, there: bool) {
+        self.guide.there.store(there, Ordering::SeqCst);
     }
 
     /// Opens or closes the gate that trips complete through.
@@ -234,6 +270,13 @@ impl Rig {
     pub(crate) async fn waiting_trip(&self, id: &str) {
         assert_eq!(self.start_trip(id, 1).await.status, StatusCode::CREATED);
         self.until(id, |trip| trip["events"].as_u64() == Some(3)).await;
+    }
+
+    /// Starts a tour that is planned like this.
+    pub(crate) async fn start_tour(&self, id: &str, plan: Value) {
+        let body = json!({ "type": "tour", "id": id, "input": plan });
+        let answer = self.post("/v1/workflows", body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
     }
 
     /// Looks again and again until it is as expected.

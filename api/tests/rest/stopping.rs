@@ -18,8 +18,10 @@ async fn a_draining_server_says_so_and_takes_nothing_new() {
     assert_eq!((start.status, start.code()), (503, "draining"));
     let signal = rig.post_nothing("/v1/workflows/a/signals/go").await;
     assert_eq!((signal.status, signal.code()), (503, "draining"));
-    let cancel = rig.post_nothing("/v1/workflows/a/cancel").await;
-    assert_eq!((cancel.status, cancel.code()), (503, "draining"));
+    for (verb, body) in [("cancel", "{}"), ("terminate", r#"{"reason":"x"}"#), ("retry", "{}")] {
+        let asked = rig.post(&format!("/v1/workflows/a/{verb}"), body).await;
+        assert_eq!((asked.status, asked.code()), (503, "draining"), "{verb}");
+    }
     assert_eq!(rig.get("/v1/workflows/a").await.status, 200, "reading goes on");
     assert_eq!(rig.get("/v1/workflows/b").await.status, 404, "the refused start left nothing");
     assert_eq!(rig.get("/livez").await.status, 200);
@@ -53,14 +55,15 @@ async fn without_a_database_every_route_is_503_and_its_words_stay_inside() {
         "/v1/workflows/a/history",
         "/v1/workflows/a/result",
         "/v1/workflows/a/undo-plan",
+        "/v1/workflows/a/state",
     ] {
         let answer = rig.get(path).await;
         assert_eq!((answer.status, answer.code()), (503, "store.unavailable"), "{path}");
         assert!(answer.headers.contains_key("retry-after"), "{path}");
         assert!(!answer.body.to_string().contains("pool"), "{answer:?}");
     }
-    for path in ["/v1/workflows/a/signals/go", "/v1/workflows/a/cancel"] {
-        let answer = rig.post_nothing(path).await;
+    for path in ["signals/go", "updates/tip", "cancel", "retry"] {
+        let answer = rig.post_nothing(&format!("/v1/workflows/a/{path}")).await;
         assert_eq!((answer.status, answer.code()), (503, "store.unavailable"), "{path}");
     }
     assert_eq!(rig.get("/livez").await.status, 200, "the process lives all the same");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::super::{CliError, Exit};
 use super::{Format, ServerArg};
@@ -21,6 +22,8 @@ pub(crate) struct Rest {
 
 /// What a server answered.
 pub(crate) struct Answer {
+    /// 200, 201 or 202.
+    pub(crate) status: StatusCode,
     /// The bytes as they came.
     pub(crate) body: Vec<u8>,
 }
@@ -32,6 +35,7 @@ struct Problem {
     detail: Option<String>,
     code: Option<String>,
     request_id: Option<String>,
+    refusal: Option<Box<RawValue>>,
 }
 
 impl Answer {
@@ -110,7 +114,11 @@ impl Rest {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec();
-        if status.is_success() { Ok(Answer { body }) } else { Err(self.refused(status, body)) }
+        if status.is_success() {
+            Ok(Answer { status, body })
+        } else {
+            Err(self.refused(status, body))
+        }
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> CliError {
@@ -137,10 +145,13 @@ impl Rest {
             return CliError::new(exit, format!("{} answered {status}", self.base))
                 .hint("is that a Hansom server?");
         };
+        // An answer that is no, and not a request that is wrong.
+        let exit = if problem.refusal.is_some() { Exit::Conflict } else { exit };
         let code = problem.code.map_or(String::new(), |code| format!(" ({code})"));
         let mut error = CliError::new(exit, format!("{}{code}", problem.title));
-        if let Some(detail) = problem.detail.filter(|detail| *detail != problem.title) {
-            error = error.cause(detail);
+        let detail = problem.detail.filter(|detail| *detail != problem.title);
+        if let Some(cause) = problem.refusal.map(|refusal| refusal.get().to_owned()).or(detail) {
+            error = error.cause(cause);
         }
         if let Some(id) = problem.request_id {
             error = error.request_id(id);

@@ -2,10 +2,13 @@
 
 mod client;
 mod export;
+mod messages;
+mod operate;
 mod read;
 mod rehearsal;
 mod show;
 mod story;
+mod wait;
 mod write;
 
 use clap::{Args, Subcommand};
@@ -25,15 +28,25 @@ pub(crate) enum WorkflowCommand {
     /// Show what happened, in commit order.
     History(read::HistoryArgs),
     /// Send a signal.
-    Signal(write::SignalArgs),
+    Signal(messages::SignalArgs),
+    /// Send an update, and print what the workflow answers.
+    Update(messages::UpdateArgs),
     /// Cancel a workflow: what it did is undone, then it closes.
-    Cancel(write::CancelArgs),
+    Cancel(operate::CancelArgs),
+    /// Close a workflow where it is; nothing is undone.
+    Terminate(operate::TerminateArgs),
+    /// Let a stuck workflow try again.
+    Retry(operate::RetryArgs),
     /// Show what would be undone if it unwound now.
     UndoPlan(read::UndoPlanArgs),
     /// Show how it ended; with --wait, when it has.
     Result(read::ResultArgs),
     /// Print its history as a file that holds its body, or as a test in Rust.
     Export(export::ExportArgs),
+    /// Wait until it has closed, or is stuck.
+    Wait(wait::WaitArgs),
+    /// Show the state that its body published last.
+    State(read::StateArgs),
 }
 
 /// Which server, and how its answer is printed.
@@ -57,11 +70,16 @@ pub(crate) async fn run(command: WorkflowCommand) -> Result<Exit, CliError> {
         WorkflowCommand::List(args) => read::list(args).await,
         WorkflowCommand::Show(args) => read::show(args).await,
         WorkflowCommand::History(args) => read::history(args).await,
-        WorkflowCommand::Signal(args) => write::signal(args).await,
-        WorkflowCommand::Cancel(args) => write::cancel(args).await,
+        WorkflowCommand::Signal(args) => messages::signal(args).await,
+        WorkflowCommand::Update(args) => messages::update(args).await,
+        WorkflowCommand::Cancel(args) => operate::cancel(args).await,
+        WorkflowCommand::Terminate(args) => operate::terminate(args).await,
+        WorkflowCommand::Retry(args) => operate::retry(args).await,
         WorkflowCommand::UndoPlan(args) => read::undo_plan(args).await,
         WorkflowCommand::Result(args) => read::result(args).await,
         WorkflowCommand::Export(args) => export::export(args).await,
+        WorkflowCommand::Wait(args) => wait::wait(args).await,
+        WorkflowCommand::State(args) => read::state(args).await,
     }
 }
 

@@ -88,10 +88,20 @@ pub(crate) struct UndoPlanArgs {
     server: ServerArg,
 }
 
+/// Which workflow.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  hansom workflow state trip-7")]
+pub(crate) struct StateArgs {
+    /// The workflow's id
+    id: String,
+    #[command(flatten)]
+    server: ServerArg,
+}
+
 /// Which workflow, and how long to wait for it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exits with 0 completed, 20 failed and undone, 21 stuck, 22 cancelled, 8 still open.\n\n\
+    after_help = "Exits with 0 completed, 20 failed and undone, 21 stuck, 22 cancelled, 23 terminated, 8 still open.\n\n\
     Example:\n  hansom workflow result trip-7 --wait 30s"
 )]
 pub(crate) struct ResultArgs {
@@ -187,6 +197,12 @@ pub(crate) async fn result(args: ResultArgs) -> Result<Exit, CliError> {
     let outcome: show::Outcome = answer.decode()?;
     one(&answer, args.server.output, &args.id, |_| outcome.print())?;
     Ok(outcome.exit())
+}
+
+pub(crate) async fn state(args: StateArgs) -> Result<Exit, CliError> {
+    let rest = Rest::new(&args.server)?;
+    let answer = rest.get(&[&args.id, "state"], &[], Duration::ZERO).await?;
+    one(&answer, args.server.output, &args.id, show::state)
 }
 
 fn one(

@@ -9,6 +9,9 @@ use super::super::CliError;
 use super::super::output::{line, plain, table};
 use super::client::Answer;
 
+/// An object of an answer.
+type Row = Map<String, Value>;
+
 /// How much of a payload fits a cell.
 const CELL: usize = 60;
 
@@ -27,6 +30,13 @@ pub(crate) struct Outcome {
     pub(crate) status: String,
     output: Option<Value>,
     error: Option<Value>,
+}
+
+/// What a workflow shows of itself.
+#[derive(Deserialize)]
+struct Shown<'a> {
+    #[serde(borrow)]
+    state: Option<&'a RawValue>,
 }
 
 impl Started {
@@ -61,11 +71,11 @@ fn pairs(pairs: &[(&str, &str)]) -> Result<(), CliError> {
 
 /// A field of an item as text, whatever its type.
 pub(crate) fn text_of(item: &RawValue, field: &str) -> String {
-    let item: Map<String, Value> = serde_json::from_str(item.get()).unwrap_or_default();
+    let item: Row = serde_json::from_str(item.get()).unwrap_or_default();
     text(&item, field)
 }
 
-pub(super) fn text(item: &Map<String, Value>, field: &str) -> String {
+pub(super) fn text(item: &Row, field: &str) -> String {
     match item.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
@@ -73,7 +83,7 @@ pub(super) fn text(item: &Map<String, Value>, field: &str) -> String {
     }
 }
 
-pub(super) fn maps(items: &[&RawValue]) -> Vec<Map<String, Value>> {
+pub(super) fn maps(items: &[&RawValue]) -> Vec<Row> {
     items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
 }
 
@@ -134,7 +144,7 @@ pub(crate) fn summaries(items: &[&RawValue]) -> Result<(), CliError> {
 
 /// A workflow as it stands now.
 pub(crate) fn description(answer: &Answer) -> Result<(), CliError> {
-    let item: Map<String, Value> = answer.decode()?;
+    let item: Row = answer.decode()?;
     let of = |field: &str| text(&item, field);
     let stuck = item.get("stuck").and_then(Value::as_object);
     let stuck = stuck.map_or(String::new(), |stuck| {
@@ -148,55 +158,97 @@ pub(crate) fn description(answer: &Answer) -> Result<(), CliError> {
             .join(" ")
     });
     let closed = item.get("closed_at").and_then(Value::as_str).map_or(String::new(), time);
+    let deadline = item.get("deadline").and_then(Value::as_str).map_or(String::new(), time);
     pairs(&[
         ("workflow", &of("workflow_id")),
         ("run", &of("run")),
         ("type", &of("type")),
+        ("code", &of("code")),
         ("status", &of("status")),
         ("stuck", &stuck),
         ("undo", &of("undo")),
         ("pivoted", &of("pivoted")),
         ("started", &time(&of("started_at"))),
+        ("deadline", &deadline),
         ("closed", &closed),
         ("labels", &labels),
+        ("state", &short(&of("state"))),
         ("events", &of("events")),
     ])?;
-    section(&item, "activities", &["seq", "activity", "attempt", "retry_at", "last_failure"])?;
-    section(&item, "timers", &["seq", "fires_at"])?;
-    section(&item, "owed_undos", UNDO)
+    let activities = rows(&item, "activities", ("how", how_activity));
+    let fields = ["seq", "activity", "how", "attempt", "retry_at", "last_failure"];
+    section("activities", &activities, &fields)?;
+    section("timers", &rows(&item, "timers", ("how", |_| String::new())), &["seq", "fires_at"])?;
+    let children = rows(&item, "children", ("how", |row| said(row, "cancelling")));
+    section("children", &children, &["seq", "workflow_id", "type", "how", "started_at"])?;
+    undos("owed undos", &rows(&item, "owed_undos", ("from", from)))
 }
 
-const UNDO: &[&str] = &["of", "activity", "because", "exhausted", "request"];
+/// What is being done with an activity, when it is not simply tried.
+fn how_activity(activity: &Row) -> String {
+    let undo = activity.get("undo_of").and_then(Value::as_u64);
+    let undo = undo.map_or(String::new(), |of| format!("undo of {of}"));
+    let how = [said(activity, "verifying"), said(activity, "parked"), undo];
+    how.into_iter().filter(|how| !how.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn said(row: &Row, field: &str) -> String {
+    if row.get(field) == Some(&Value::Bool(true)) { field.to_owned() } else { String::new() }
+}
+
+/// The workflow that acted, when it is another run that undoes it.
+fn from(undo: &Row) -> String {
+    undo.get("origin").and_then(Value::as_object).map_or(String::new(), |o| text(o, "workflow_id"))
+}
+
+/// Undos in order; where they come from other runs, with those.
+fn undos(title: &str, rows: &[Row]) -> Result<(), CliError> {
+    let inherited = rows.iter().any(|row| !text(row, "from").is_empty());
+    let mut fields = vec!["of", "activity", "because", "exhausted", "request"];
+    if inherited {
+        fields.insert(1, "from");
+    }
+    section(title, rows, &fields)
+}
+
+/// What the body published last, as it did.
+pub(crate) fn state(answer: &Answer) -> Result<(), CliError> {
+    let shown: Shown<'_> = answer.decode()?;
+    line(&shown.state.map_or_else(|| "null".to_owned(), |state| plain(state.get())))
+}
 
 /// An undo plan, in order.
 pub(crate) fn undo_plan(answer: &Answer) -> Result<(), CliError> {
-    let item: Map<String, Value> = answer.decode()?;
-    if item.get("undos").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-        return line("nothing would be undone");
-    }
-    section(&item, "undos", UNDO)
+    let item: Row = answer.decode()?;
+    let plan = rows(&item, "undos", ("from", from));
+    if plan.is_empty() { line("nothing would be undone") } else { undos("undos", &plan) }
 }
 
-fn section(item: &Map<String, Value>, name: &str, fields: &[&str]) -> Result<(), CliError> {
-    let rows: Vec<Vec<String>> = item
-        .get(name)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
+/// The lines of a list within an answer, each with one column more that is made of it.
+fn rows(item: &Row, name: &str, (column, tell): (&str, fn(&Row) -> String)) -> Vec<Row> {
+    let rows = item.get(name).and_then(Value::as_array).into_iter().flatten();
+    rows.filter_map(Value::as_object)
         .map(|row| {
-            let cell = |field: &&str| match field.strip_suffix("_at") {
-                Some(_) if row.get(*field).is_some_and(Value::is_string) => time(&text(row, field)),
-                _ => short(&text(row, field)),
-            };
-            fields.iter().map(cell).collect()
+            let mut row = row.clone();
+            row.insert(column.to_owned(), tell(&row).into());
+            row
         })
-        .collect();
+        .collect()
+}
+
+fn section(title: &str, rows: &[Row], fields: &[&str]) -> Result<(), CliError> {
+    let cells = |row: &Row| {
+        let cell = |field: &&str| match field.strip_suffix("_at") {
+            Some(_) if row.get(*field).is_some_and(Value::is_string) => time(&text(row, field)),
+            _ => short(&text(row, field)),
+        };
+        fields.iter().map(cell).collect()
+    };
     if rows.is_empty() {
         return Ok(());
     }
-    line(&format!("\n{}", name.replace('_', " ")))?;
-    table(fields, rows)
+    line(&format!("\n{title}"))?;
+    table(fields, rows.iter().map(cells).collect())
 }
 
 #[cfg(test)]

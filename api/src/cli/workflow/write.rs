@@ -1,8 +1,7 @@
-//! Commands that change something.
+//! Starting, and what all commands that send something share.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::value::RawValue;
@@ -14,14 +13,14 @@ use super::client::Rest;
 use super::show::{self, Outcome};
 use super::{ServerArg, wait_of};
 
-/// The largest input that is read; the server takes a megabyte.
+/// The largest input that is read; the server takes two megabytes.
 const MAX_INPUT: u64 = 4 * 1024 * 1024;
 
 /// What to start.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  hansom workflow start trip trip-7 --input '{\"rider\":1}' --wait 30s\n  \
-    hansom workflow start trip trip-8 --input @trip.json --label city=seoul"
+    hansom workflow start trip trip-8 --input @trip.json --label city=seoul \\\n    --deadline 2h --signal arrived=true"
 )]
 pub(crate) struct StartArgs {
     /// The workflow type
@@ -45,41 +44,15 @@ pub(crate) struct StartArgs {
     /// Wait until it closes, as 30s; at most 60s
     #[arg(long, value_name = "DURATION")]
     wait: Option<String>,
-    #[command(flatten)]
-    server: ServerArg,
-}
-
-/// What to send.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  hansom workflow signal trip-7 driver_accepted --payload '{\"driver\":3}'"
-)]
-pub(crate) struct SignalArgs {
-    /// The workflow's id
-    id: String,
-    /// The signal's name
-    name: String,
-    /// JSON, @FILE, or - for stdin
-    #[arg(short, long, default_value = "null", value_name = "JSON")]
-    payload: String,
+    /// Cancel it if it is still open then: a time, or so long from now, as 2h
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<String>,
+    /// A signal that comes with it: a run that is there already hears it as well
+    #[arg(long, value_name = "NAME[=JSON]")]
+    signal: Option<String>,
     /// A second signal of the same id is dropped
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", requires = "signal")]
     signal_id: Option<String>,
-    #[command(flatten)]
-    server: ServerArg,
-}
-
-/// What to cancel.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  hansom workflow cancel trip-7 --reason 'rider changed her mind'"
-)]
-pub(crate) struct CancelArgs {
-    /// The workflow's id
-    id: String,
-    /// For its history
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
     #[command(flatten)]
     server: ServerArg,
 }
@@ -100,6 +73,10 @@ pub(crate) async fn start(args: StartArgs) -> Result<Exit, CliError> {
         ("labels", json!(labels).to_string()),
     ];
     body.extend(args.id_reuse.map(|policy| ("id_reuse", quoted(&policy))));
+    body.extend(args.deadline.map(|deadline| ("deadline", quoted(&deadline))));
+    if let Some(signal) = &args.signal {
+        body.push(("signal", signal_of(signal, args.signal_id.as_deref())?));
+    }
     let query: Vec<_> = args.wait.iter().map(|wait| ("wait".to_owned(), wait.clone())).collect();
     let answer = rest.post(&[], &query, object(&body), wait_of(args.wait.as_deref())).await?;
     let started: show::Started = answer.decode()?;
@@ -115,23 +92,13 @@ pub(crate) async fn start(args: StartArgs) -> Result<Exit, CliError> {
     })
 }
 
-pub(crate) async fn signal(args: SignalArgs) -> Result<Exit, CliError> {
-    let rest = Rest::new(&args.server)?;
-    let mut body = vec![("payload", json_of("--payload", &args.payload)?.get().to_owned())];
-    body.extend(args.signal_id.map(|id| ("signal_id", quoted(&id))));
-    let path = [args.id.as_str(), "signals", &args.name];
-    let answer = rest.post(&path, &[], object(&body), Duration::ZERO).await?;
-    accepted(&args.server, &answer.body, &args.id, "the signal is recorded")
-}
-
-pub(crate) async fn cancel(args: CancelArgs) -> Result<Exit, CliError> {
-    let rest = Rest::new(&args.server)?;
-    let body: Vec<_> = args.reason.iter().map(|reason| ("reason", quoted(reason))).collect();
-    let answer = rest.post(&[&args.id, "cancel"], &[], object(&body), Duration::ZERO).await?;
-    accepted(&args.server, &answer.body, &args.id, "the cancellation is recorded")
-}
-
-fn accepted(server: &ServerArg, body: &[u8], id: &str, what: &str) -> Result<Exit, CliError> {
+/// What was asked for is recorded.
+pub(super) fn accepted(
+    server: &ServerArg,
+    body: &[u8],
+    id: &str,
+    what: &str,
+) -> Result<Exit, CliError> {
     match server.output {
         Format::Json | Format::Jsonl => output::bytes(body)?,
         Format::Ids => output::line(id)?,
@@ -140,19 +107,28 @@ fn accepted(server: &ServerArg, body: &[u8], id: &str, what: &str) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn quoted(text: &str) -> String {
+/// `NAME` or `NAME=JSON`, as the member of a start.
+fn signal_of(given: &str, id: Option<&str>) -> Result<String, CliError> {
+    let (name, payload) = given.split_once('=').unwrap_or((given, "null"));
+    let payload = json_of("--signal", payload)?.get().to_owned();
+    let mut signal = vec![("name", quoted(name)), ("payload", payload)];
+    signal.extend(id.map(|id| ("signal_id", quoted(id))));
+    Ok(object(&signal))
+}
+
+pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// An object whose values are JSON already: input is sent as it was given.
-fn object(members: &[(&str, String)]) -> String {
+pub(super) fn object(members: &[(&str, String)]) -> String {
     let members: Vec<_> =
         members.iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
     format!("{{{}}}", members.join(","))
 }
 
 /// JSON as it stands, from a file, or from stdin.
-fn json_of(flag: &str, given: &str) -> Result<Box<RawValue>, CliError> {
+pub(super) fn json_of(flag: &str, given: &str) -> Result<Box<RawValue>, CliError> {
     let unreadable = |error: std::io::Error| {
         CliError::new(Exit::Usage, format!("{flag} {given} cannot be read"))
             .cause(error.to_string())

@@ -11,7 +11,7 @@ use hansom_core::{Payload, RetryPolicy};
 use hansom_engine::{ActivityInfo, ClaimRequest, Task, TaskBeat, TaskToken};
 use serde::Serialize;
 
-use super::body::{Document, required};
+use super::body::Document;
 use super::errors::draining;
 use super::kinds;
 use super::problem::{Problem, echo};
@@ -75,7 +75,7 @@ fn claim_request(body: &Document) -> Result<ClaimRequest, Problem> {
     let queues = match (body.text("queue")?, body.list("queues")?) {
         (Some(queue), None) => vec![queue],
         (None, Some(queues)) => queues,
-        (None, None) => return Err(required("queues")),
+        (None, None) => return Err(body.required("queues")),
         (Some(_), Some(_)) => {
             let detail = "`queue` and `queues` say the same; one of them is enough";
             return Err(Problem::new(kinds::FIELD_VALUE, detail).field("/queue"));
@@ -178,7 +178,7 @@ pub(crate) async fn fail(
             api.client().fail_task(&token, &reason, retry_after).await?;
         }
         (None, Some(refusal)) => api.client().refuse_task(&token, refusal).await?,
-        (None, None) => return Err(required("reason")),
+        (None, None) => return Err(body.required("reason")),
         (Some(_), Some(_)) => {
             let detail = "`reason` asks for another attempt and `refused` for none; give one";
             return Err(Problem::new(kinds::FIELD_VALUE, detail).field("/refused"));

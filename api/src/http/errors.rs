@@ -37,8 +37,9 @@ impl From<ClientError> for Problem {
             }
             ClientError::InputConflict { .. } => Self::new(kinds::INPUT_CONFLICT, detail),
             ClientError::Closed { .. } => Self::new(kinds::WORKFLOW_CLOSED, detail),
-            ClientError::QueueFull { .. } => {
-                Self::new(kinds::QUEUE_FULL, detail).field("name").retry_after(1)
+            ClientError::QueueFull { limit, .. } => {
+                let full = Self::new(kinds::QUEUE_FULL, detail).field("name").retry_after(1);
+                full.limit(limit.unsigned_abs())
             }
             ClientError::AfterPivot(_) => Self::new(kinds::AFTER_PIVOT, detail),
             ClientError::StillOpen(_) => Self::new(kinds::STILL_OPEN, detail),

@@ -1,5 +1,6 @@
 //! Limits: refused early, with the limit named; and what no limit may stand in the way of.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -112,6 +113,41 @@ async fn json_that_is_nested_too_deeply_is_refused_at_every_door() {
     let fits =
         rig.post("/v1/workflows/a/updates/tip", format!(r#"{{"payload":{}}}"#, deep(63))).await;
     assert_eq!((fits.status, fits.code()), (422, "input.invalid"), "one level less is read");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_labels_and_reasons_have_limits_and_a_refusal_names_them() {
+    let rig = Rig::start().await;
+    rig.start_tour("a", json!({})).await;
+    let long = "x".repeat(256);
+    let many: BTreeMap<_, _> = (0..33).map(|n| (format!("k{n}"), "v")).collect();
+    let start = |field: &str, value: Value| {
+        let mut body = json!({"type": "trip", "id": "b", "input": {"fare": 1}});
+        body[field] = value;
+        body
+    };
+    for (door, body, code, limit) in [
+        ("", start("id", json!(long)), "id.syntax", 255),
+        ("", start("labels", json!(many)), "field.value", 32),
+        ("", start("labels", json!({ long.as_str(): "v" })), "field.value", 255),
+        ("", start("labels", json!({ "k": long })), "field.value", 255),
+        ("", start("signal", json!({"name": "go", "signal_id": long})), "id.syntax", 255),
+        ("/a/signals/go", json!({ "signal_id": long }), "id.syntax", 255),
+        ("/a/updates/tip", json!({ "update_id": long }), "id.syntax", 255),
+        ("/a/cancel", json!({ "reason": "x".repeat(1001) }), "field.value", 1000),
+        ("/a/terminate", json!({ "reason": "x".repeat(1001) }), "field.value", 1000),
+        ("/a/retry", json!({ "reason": "x".repeat(1001) }), "field.value", 1000),
+    ] {
+        let answer = rig.post(&format!("/v1/workflows{door}"), body.to_string()).await;
+        assert_eq!((answer.status, answer.code()), (422, code), "{door}: {answer:?}");
+        assert_eq!(answer.body["limit"], limit, "{door}: {answer:?}");
+    }
+    let largest: BTreeMap<_, _> =
+        (0..32).map(|n| (format!("{n:0>255}"), "v".repeat(255))).collect();
+    let fits = rig.post("/v1/workflows", start("labels", json!(largest)).to_string()).await;
+    assert_eq!(fits.status, 201, "{fits:?}");
+    assert_eq!(rig.get("/v1/workflows/b").await.body["labels"], json!(largest));
     rig.stop().await;
 }
 

@@ -85,6 +85,23 @@ pub enum ClientError {
     /// It passed its point of no return: it will be carried to its end.
     #[error("`{0}` passed its point of no return; it will be carried to its end")]
     AfterPivot(String),
+    /// There is no schedule of that id.
+    #[error("there is no schedule `{0}`")]
+    NoSchedule(String),
+    /// A schedule of that id is defined otherwise.
+    #[error("there is a schedule `{0}` with another definition")]
+    ScheduleExists(String),
+    /// A schedule that cannot be read, or with something out of range.
+    #[error(transparent)]
+    Schedule(#[from] crate::schedule::ScheduleError),
+    /// More fires would be asked for or wait than are kept.
+    #[error("more than {limit} fires of `{schedule_id}` would wait")]
+    TooManyFires {
+        /// The schedule.
+        schedule_id: String,
+        /// How many may.
+        limit: usize,
+    },
     /// The worker is being stopped; another one, or this one later, will answer.
     #[error("this worker is draining")]
     Draining,

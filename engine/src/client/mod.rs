@@ -6,6 +6,7 @@
 
 mod messages;
 mod read;
+mod schedule;
 mod start;
 mod tasks;
 mod verbs;

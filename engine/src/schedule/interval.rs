@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::ScheduleError;
+use super::{ScheduleError, duration};
 
 /// The longest interval, in seconds: a leap year.
 const LONGEST: u64 = 366 * 86_400;
-
-/// The units, and their seconds.
-const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Due at 1970-01-01T00:00:00Z plus `phase`, and every so many seconds before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +20,7 @@ impl Interval {
     /// What follows the word `every`: `15m`, or `1h30m phase 5m`.
     pub(super) fn parse(text: &str) -> Result<Self, ScheduleError> {
         let words: Vec<_> = text.split_ascii_whitespace().collect();
+        let seconds = |text| duration::parse(text).map(|duration| duration.as_secs());
         let (every, phase) = match words[..] {
             [every] => (seconds(every), Some(0)),
             [every, "phase", phase] => (seconds(every), seconds(phase)),
@@ -46,32 +44,12 @@ impl Interval {
     }
 
     pub(super) fn text(&self) -> String {
-        let show = |seconds: i64| show(Duration::from_secs(seconds.unsigned_abs()));
+        let show = |seconds: i64| duration::show(Duration::from_secs(seconds.unsigned_abs()));
         match self.phase {
             0 => format!("every {}", show(self.every)),
             phase => format!("every {} phase {}", show(self.every), show(phase)),
         }
     }
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    let (mut rest, mut sum) = (text, 0_u64);
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = (rest[..end].parse::<u64>().ok()?, rest[end..].chars().next()?);
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        sum = sum.checked_add(number.checked_mul(*factor)?)?;
-        rest = &rest[end + 1..];
-    }
-    (!text.is_empty()).then_some(sum)
-}
-
-/// The shortest way to write it, to the second.
-fn show(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let fits = |(_, factor): &&(char, u64)| seconds >= *factor && seconds.is_multiple_of(*factor);
-    let (unit, factor) = UNITS.iter().find(fits).unwrap_or(&('s', 1));
-    format!("{}{unit}", seconds / factor)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub mod measure;
 pub(crate) mod outcome;
 pub(crate) mod partition;
 pub(crate) mod snapshot;
+pub(crate) mod schedule;
+pub(crate) mod schedule_fire;
 pub(crate) mod task;
 pub(crate) mod worker;
 pub(crate) mod workflow;

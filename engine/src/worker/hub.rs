@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hansom_core::Outcome;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub(crate) struct Hub {
     ready: AtomicBool,
     pulse: Pulse,
     bells: Bells,
+    /// Somebody changed a schedule.
+    pub(crate) schedules: Notify,
 }
 
 /// When each lane was last seen to move.
@@ -60,6 +63,7 @@ impl Hub {
             ready: AtomicBool::new(false),
             pulse,
             bells: Bells::default(),
+            schedules: Notify::new(),
         }
     }
 
@@ -102,6 +106,11 @@ impl Hub {
         if let Some(route) = self.route(part) {
             route.store(lane.unwrap_or(NOWHERE), Ordering::Release);
         }
+    }
+
+    /// The partitions of this process.
+    pub(crate) fn owned(&self) -> Vec<Part> {
+        (0..self.partitions()).filter(|part| self.lane_of(*part).is_some()).collect()
     }
 
     fn route(&self, part: Part) -> Option<&AtomicUsize> {

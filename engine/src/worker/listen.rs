@@ -1,4 +1,4 @@
-//! Hints from other processes: something is in an inbox, partitions are free.
+//! Hints from other processes: something is in an inbox, partitions are free, schedules changed.
 //!
 //! Only ever a hint. Polling goes on whatever happens here, and after a
 //! reconnect everything is looked at, because hints may have been missed.
@@ -13,8 +13,10 @@ use tokio::sync::Notify;
 use super::hub::Hub;
 use super::told::ToLane;
 
-/// The channel; its payload is a partition, `inbox` for several, or `partitions`.
+/// The channel; its payload is a partition, `inbox` for several, `partitions`, or `schedules`.
 const CHANNEL: &str = "hansom";
+/// Somebody changed a schedule.
+const SCHEDULES: &str = "schedules";
 /// Where attempts wait to be claimed; its payload is a queue, and how many.
 const TASKS: &str = "hansom_task";
 
@@ -39,6 +41,10 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
             hub.bells().ring(queue, count.parse().unwrap_or(1));
             continue;
         }
+        if hint.as_ref().is_some_and(|hint| hint.payload() == SCHEDULES) {
+            hub.schedules.notify_one();
+            continue;
+        }
         match hint.as_ref().map(|hint| hint.payload().parse()) {
             Some(Ok(part)) => {
                 if let Some(lane) = hub.lane_of(part) {
@@ -53,6 +59,7 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
             None => {
                 hub.bells().ring_all();
                 partitions.notify_one();
+                hub.schedules.notify_one();
                 poke_all(hub);
             }
         }

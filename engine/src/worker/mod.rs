@@ -10,6 +10,7 @@ mod lane;
 mod listen;
 mod membership;
 mod offers;
+mod scheduler;
 pub(crate) mod told;
 mod transaction;
 
@@ -31,6 +32,10 @@ use hub::Hub;
 use lane::{Lane, Shared};
 use membership::{Membership, Notices};
 use transaction::Transactions;
+use scheduler::Scheduler;
+
+/// So many attempts are under way at a time; more wait, and their time limit with them.
+const ATTEMPTS: usize = 1_024;
 
 /// A running worker. Dropped without [`Worker::drain`] it leaves all the same,
 /// in the background, as long as its runtime lives.
@@ -39,6 +44,7 @@ pub struct Worker {
     hub: Arc<Hub>,
     stop: oneshot::Sender<()>,
     membership: JoinHandle<()>,
+    scheduler: (oneshot::Sender<()>, JoinHandle<()>),
     listener: JoinHandle<()>,
     threads: Vec<thread::JoinHandle<()>>,
 }
@@ -96,8 +102,11 @@ impl Worker {
         let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), partitions));
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));
+        let (stop_firing, firing_stopped) = oneshot::channel();
+        let scheduler = Scheduler::new(beside(&pool, 1), Arc::clone(&registry), Arc::clone(&hub));
+        let scheduler = (stop_firing, tokio::spawn(scheduler.run(firing_stopped)));
         let client = Client::of_worker(pool, registry, Arc::clone(&hub));
-        Ok(Self { client, hub, stop, membership, listener, threads })
+        Ok(Self { client, hub, stop, membership, scheduler, listener, threads })
     }
 
     /// A client that talks to this worker directly where it can.
@@ -116,6 +125,10 @@ impl Worker {
     /// hands its partitions over at once.
     pub async fn drain(self) {
         self.hub.drain();
+        // What is due from here on is the next owner's.
+        let (stop, scheduler) = self.scheduler;
+        let _ = stop.send(());
+        let _ = scheduler.await;
         // The membership ends only by this.
         let _ = self.stop.send(());
         let _ = self.membership.await;

@@ -17,6 +17,7 @@ mod relay;
 mod remote;
 mod restart;
 mod sagas;
+mod schedules;
 mod starts;
 mod takeover;
 mod transactions;

@@ -14,9 +14,9 @@ use crate::address::is_id;
 /// The longest beginning of a workflow id: a nominal time follows.
 const PREFIX_MAX: usize = 220;
 /// The catch-up window, from … to.
-const CATCHUP: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(365 * 86_400));
+const CATCHUP: (Duration, Duration) = (Duration::from_secs(10), Duration::from_hours(365 * 24));
 /// The widest jitter.
-const JITTER_MAX: Duration = Duration::from_secs(86_400);
+const JITTER_MAX: Duration = Duration::from_hours(24);
 
 /// What is started, when, and how often at a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

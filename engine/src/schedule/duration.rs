@@ -27,7 +27,6 @@ pub(super) fn show(duration: Duration) -> String {
     format!("{}{unit}", seconds / factor)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&show(*duration))
 }

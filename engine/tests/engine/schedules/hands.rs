@@ -8,7 +8,7 @@ use hansom_engine::ClientError;
 use hansom_engine::schedule::{Cause, Definition, Outcome, Overlap, ScheduleError};
 
 use super::{AT_ONCE, PATIENT, fires, outage, outcomes, starts, until_fires};
-use crate::crew::{audit, sql, until};
+use crate::crew::{audit, count, sql, until};
 use crate::kit::{Arrive, SOON, World, fresh, worker};
 
 /// Far enough for nothing to be due by itself.
@@ -69,6 +69,9 @@ async fn what_waits_starts_when_the_run_before_it_closes() {
         client.result(&asked.workflow_id, SOON).await.unwrap();
     }
     assert_eq!(world.count("charge"), 3);
+    // Each look notes what has closed; the last run's is still to come.
+    let noted = "select count(*) from hansom.schedule_fire where open";
+    assert_eq!(count(&sql(database.url()).await, noted).await, 1);
     worker.drain().await;
 }
 
@@ -173,13 +176,14 @@ async fn defined_anew_it_keeps_what_was_due_and_forgets_what_was_to_come() {
 async fn what_makes_no_sense_is_refused_at_the_door() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
+    type Change = fn(&mut Definition);
     let good = starts("trip", &AT_ONCE, YEARLY, Overlap::Skip);
-    let create = async |id: &str, change: fn(&mut Definition)| {
+    let create = async |id: &str, change: Change| {
         let mut definition = good.clone();
         change(&mut definition);
         client.create_schedule(id, &definition, None).await.unwrap_err()
     };
-    let cases: [(fn(&mut Definition), &str); 10] = [
+    let cases: [(Change, &str); 10] = [
         (|d| d.when.spec = "61 * * * *".to_owned(), "minute"),
         (|d| d.when.zone = "Europe/Paname".to_owned(), "time zone"),
         (|d| d.action.workflow_type = "trap".to_owned(), "no workflow type"),

@@ -94,9 +94,17 @@ pub enum ClientError {
     /// A schedule that cannot be read, or with something out of range.
     #[error(transparent)]
     Schedule(#[from] crate::schedule::ScheduleError),
-    /// More fires would be asked for or wait than are kept.
-    #[error("more than {limit} fires of `{schedule_id}` would wait")]
+    /// There are more nominal times than may be asked for at once.
+    #[error("`{schedule_id}` has more than {limit} nominal times in that range")]
     TooManyFires {
+        /// The schedule.
+        schedule_id: String,
+        /// How many may be asked for.
+        limit: usize,
+    },
+    /// Too many fires wait already.
+    #[error("more than {limit} fires of `{schedule_id}` would wait")]
+    BufferFull {
         /// The schedule.
         schedule_id: String,
         /// How many may.

@@ -1,5 +1,6 @@
 //! The one place where what the engine says becomes what HTTP says.
 
+use hansom_engine::schedule::{ScheduleError, zones};
 use hansom_engine::{ClientError, TaskError};
 
 use super::kinds;
@@ -43,6 +44,17 @@ impl From<ClientError> for Problem {
             }
             ClientError::AfterPivot(_) => Self::new(kinds::AFTER_PIVOT, detail),
             ClientError::StillOpen(_) => Self::new(kinds::STILL_OPEN, detail),
+            ClientError::NoSchedule(_) => Self::new(kinds::SCHEDULE_NOT_FOUND, detail),
+            ClientError::ScheduleExists(_) => {
+                Self::new(kinds::SCHEDULE_EXISTS, detail).field("/id")
+            }
+            ClientError::Schedule(error) => schedule(&error),
+            ClientError::TooManyFires { limit, .. } => {
+                Self::new(kinds::CATCHUP_LIMIT, detail).field("/from").limit(limit as u64)
+            }
+            ClientError::BufferFull { limit, .. } => {
+                Self::new(kinds::SCHEDULE_BUFFER_FULL, detail).limit(limit as u64).retry_after(1)
+            }
             ClientError::Draining => draining(),
             ClientError::Unavailable(error) => store(&error),
         }
@@ -67,6 +79,22 @@ impl From<TaskError> for Problem {
             }
             TaskError::Unavailable(error) => store(&error),
         }
+    }
+}
+
+/// A schedule that cannot be read, or with something out of range.
+fn schedule(error: &ScheduleError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ScheduleError::Zone(given) => {
+            let near = super::problem::did_you_mean(given, zones());
+            let detail = format!("{} is no time zone{near} (an IANA name, or UTC)", echo(given));
+            Problem::new(kinds::SCHEDULE_ZONE, detail).field("/zone")
+        }
+        ScheduleError::Range { field, .. } => {
+            Problem::new(kinds::FIELD_VALUE, detail).field(format!("/{field}"))
+        }
+        _ => Problem::new(kinds::SCHEDULE_SPEC, detail).field("/spec"),
     }
 }
 

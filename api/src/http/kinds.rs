@@ -46,6 +46,7 @@ kinds! {
     PAGE_CURSOR = 400 "page.cursor" "The cursor is not from a page of this list";
     CSRF = 403 "csrf" "The request comes from a page of another site";
     NOT_FOUND = 404 "not_found" "There is no such workflow";
+    SCHEDULE_NOT_FOUND = 404 "schedule.not_found" "There is no such schedule";
     ROUTE_UNKNOWN = 404 "route.unknown" "There is no such resource";
     API_VERSION = 404 "api.version" "There is no such version of the API";
     METHOD = 405 "method.not_allowed" "The resource does not know this method";
@@ -55,6 +56,7 @@ kinds! {
     WORKFLOW_CLOSED = 409 "workflow.closed" "The workflow is closed";
     AFTER_PIVOT = 409 "cancel.after_pivot" "The workflow is past its point of no return";
     NOT_STUCK = 409 "workflow.not_stuck" "The workflow is not stuck";
+    SCHEDULE_EXISTS = 409 "schedule.exists" "There is another schedule of that id";
     STILL_OPEN = 409 "workflow.open" "The workflow is still open";
     TASK_LOST = 409 "task.lost" "The task is not held any more";
     BODY_TOO_LARGE = 413 "body.too_large" "The body is too large";
@@ -77,6 +79,9 @@ kinds! {
     SIGNAL_UNKNOWN = 422 "signal.unknown" "The workflow does not listen to that signal";
     UPDATE_UNKNOWN = 422 "update.unknown" "The workflow does not answer that update";
     UPDATE_REFUSED = 422 "update.refused" "The workflow refused the update";
+    SCHEDULE_SPEC = 422 "schedule.spec" "The schedule cannot be read";
+    SCHEDULE_ZONE = 422 "schedule.zone" "There is no such time zone";
+    CATCHUP_LIMIT = 422 "schedule.catchup_limit" "There are too many times to catch up with";
     PARAMETER_UNKNOWN = 422 "parameter.unknown" "The URL has a parameter that is not known";
     PARAMETER_REPEATED = 422 "parameter.repeated" "The URL has a parameter twice";
     PAGE_LIMIT = 422 "page.limit" "The page size is not allowed";
@@ -87,6 +92,8 @@ kinds! {
     DURATION_SYNTAX = 422 "duration.syntax" "A duration cannot be read";
     DURATION_RANGE = 422 "duration.range" "A duration is out of range";
     QUEUE_FULL = 429 "signal.queue_full" "Too many messages wait for the workflow";
+    QUEUE_FULL = 429 "signal.queue_full" "Too many signals wait for the workflow";
+    SCHEDULE_BUFFER_FULL = 429 "schedule.buffer_full" "Too many fires of the schedule wait";
     INTERNAL = 500 "internal" "The server made a mistake";
     DRAINING = 503 "draining" "The server is being stopped";
     STORE_UNAVAILABLE = 503 "store.unavailable" "The database does not answer";

@@ -13,6 +13,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod commit;
+pub(crate) mod firing;
 pub(crate) mod heartbeat;
 pub(crate) mod history;
 pub(crate) mod inbox;

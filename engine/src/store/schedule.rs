@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use super::schedule_fire::{BufferedRow, RunRow};
 use crate::address::Part;
@@ -309,95 +308,4 @@ pub(crate) async fn delete(pool: &PgPool, name: &Name) -> Result<bool, sqlx::Err
 pub(crate) async fn hint(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query!("select pg_notify('hansom', 'schedules')").execute(pool).await?;
     Ok(())
-}
-
-/// What a look decided, by column.
-#[derive(Debug, Default)]
-pub(crate) struct Decided {
-    pub(crate) part: Vec<Part>,
-    pub(crate) namespace: Vec<String>,
-    pub(crate) id: Vec<String>,
-    pub(crate) revision: Vec<i64>,
-    pub(crate) paused: Vec<bool>,
-    pub(crate) note: Vec<Option<String>>,
-    pub(crate) next_at: Vec<Option<DateTime<Utc>>>,
-    pub(crate) look_at: Vec<Option<DateTime<Utc>>>,
-    pub(crate) waiting: Vec<bool>,
-    pub(crate) remaining: Vec<Option<i64>>,
-    pub(crate) fires: Fires,
-    pub(crate) ended: (Vec<i32>, Vec<DateTime<Utc>>),
-    pub(crate) cancels: Cancels,
-}
-
-/// Fires, by column.
-#[derive(Debug, Default)]
-pub(crate) struct Fires {
-    /// Its place among the schedules, from 1.
-    pub(crate) schedule: Vec<i32>,
-    pub(crate) nominal: Vec<DateTime<Utc>>,
-    pub(crate) cause: Vec<i16>,
-    pub(crate) outcome: Vec<i16>,
-    pub(crate) detail: Vec<Option<String>>,
-    pub(crate) part: Vec<Option<Part>>,
-    pub(crate) workflow_id: Vec<Option<String>>,
-    pub(crate) run: Vec<Option<Uuid>>,
-    pub(crate) workflow_type: Vec<Option<String>>,
-    pub(crate) events: Vec<Option<String>>,
-    pub(crate) labels: Vec<Option<String>>,
-}
-
-/// Cancellations, by column.
-#[derive(Debug, Default)]
-pub(crate) struct Cancels {
-    pub(crate) schedule: Vec<i32>,
-    pub(crate) part: Vec<Part>,
-    pub(crate) run: Vec<Uuid>,
-    pub(crate) workflow_id: Vec<String>,
-    pub(crate) run_no: Vec<i32>,
-    pub(crate) reason: Vec<String>,
-}
-
-/// Writes what was decided, in one transaction. Answers which schedules were taken, by their
-/// place from 1, and which of their fires found the workflow's id taken.
-pub(crate) async fn fire(
-    pool: &PgPool,
-    decided: &Decided,
-) -> Result<(Vec<i32>, Vec<i32>), sqlx::Error> {
-    let Decided { fires, ended, cancels, .. } = decided;
-    sqlx::query!(
-        "select mine, taken from hansom.fire($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
-        &decided.part,
-        &decided.namespace,
-        &decided.id,
-        &decided.revision,
-        &decided.paused,
-        &decided.note as _,
-        &decided.next_at as _,
-        &decided.look_at as _,
-        &decided.waiting,
-        &decided.remaining as _,
-        &fires.schedule,
-        &fires.nominal,
-        &fires.cause,
-        &fires.outcome,
-        &fires.detail as _,
-        &fires.part as _,
-        &fires.workflow_id as _,
-        &fires.run as _,
-        &fires.workflow_type as _,
-        &fires.events as _,
-        &fires.labels as _,
-        &ended.0,
-        &ended.1,
-        &cancels.schedule,
-        &cancels.part,
-        &cancels.run,
-        &cancels.workflow_id,
-        &cancels.run_no,
-        &cancels.reason,
-    )
-    .map(|row| (row.mine.unwrap_or_default(), row.taken.unwrap_or_default()))
-    .fetch_one(pool)
-    .await
 }

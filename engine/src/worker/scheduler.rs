@@ -23,7 +23,8 @@ use crate::Registry;
 use crate::address::part_of;
 use crate::owner::started;
 use crate::schedule::{Decision, Definition, Outcome, Seen, Timetable, decide, workflow_id};
-use crate::store::schedule::{Decided, DueRow, due, fire, nearest};
+use crate::store::firing::{Decided, fire};
+use crate::store::schedule::{DueRow, due, nearest};
 use crate::store::schedule_fire::{BufferedRow, RunRow, cause_code, outcome_code};
 
 /// Schedules are looked for this often, whatever hints say.

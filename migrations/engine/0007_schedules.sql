@@ -38,7 +38,7 @@ create table hansom.schedule_fire (
     -- 0 buffered 1 started 2 skipped 3 missed 4 dropped 5 failed 6 paused
     outcome       smallint    not null,
     -- The overlap policy that was asked for by hand: 0 skip 1 buffer_one 2 buffer_all
-    -- 3 cancel_other 4 allow_all; none is the schedule's own.
+    -- 3 cancel_other 4 allow_all 5 terminate_other; none is the schedule's own.
     overlap       smallint,
     decided_at    timestamptz not null,
     -- What was started.
@@ -59,8 +59,8 @@ create index schedule_fire_buffered
 
 -- What was decided of many schedules, in one transaction: their fires, what is started, and when
 -- to look again. Arrays of one prefix have one element per row: s schedules, f fires, e fires
--- whose runs have ended, c runs to be cancelled; f, e and c name their schedule by its place
--- among s, from 1.
+-- whose runs have ended, c runs that are told to end; f, e and c name their schedule by its
+-- place among s, from 1.
 --
 -- A schedule that somebody else is at, or that has changed since, is left alone: so repeating a
 -- call whose answer was lost is safe. Answers the schedules it took, and those fires (by their
@@ -74,7 +74,7 @@ create function hansom.fire(
     f_events text[], f_labels text[],
     e_schedule int[], e_nominal timestamptz[],
     c_schedule int[], c_part int[], c_run uuid[], c_workflow_id text[], c_run_no int[],
-    c_reason text[],
+    c_message text[], c_reason text[],
     out mine int[], out taken int[]
 )
 language plpgsql
@@ -104,7 +104,7 @@ begin
     from (
         select f.n::int as n,
                hansom.start(f.part, s_namespace[f.schedule], f.workflow_id, 1, f.run, f.type,
-                            f.events, f.labels) as started
+                            f.events, f.labels, null, false) as started
         from unnest(f_schedule, f_outcome, f_part, f_workflow_id, f_run, f_type, f_events, f_labels)
             with ordinality as f (schedule, outcome, part, workflow_id, run, type, events, labels, n)
         where f.outcome = 1 and f.schedule = any (mine)
@@ -136,14 +136,14 @@ begin
       and t.nominal = e.nominal;
 
     insert into hansom.inbox as i (part, run, message, namespace, workflow_id, run_no, payload)
-    select c.part, c.run, 'cancel', s_namespace[c.schedule], c.workflow_id, c.run_no, c.reason
-    from unnest(c_schedule, c_part, c_run, c_workflow_id, c_run_no, c_reason)
-        as c (schedule, part, run, workflow_id, run_no, reason)
+    select c.part, c.run, c.message, s_namespace[c.schedule], c.workflow_id, c.run_no, c.reason
+    from unnest(c_schedule, c_part, c_run, c_workflow_id, c_run_no, c_message, c_reason)
+        as c (schedule, part, run, workflow_id, run_no, message, reason)
     where c.schedule = any (mine)
     on conflict (part, run, message) do nothing;
-    perform pg_notify('hansom', c.part::text)
-    from unnest(c_schedule, c_part) as c (schedule, part)
-    where c.schedule = any (mine);
+    if 1 = any (f_outcome) or cardinality(c_run) > 0 then
+        perform pg_notify('hansom', 'inbox');
+    end if;
 
     -- Every so often what is old goes: 30 days, but for what is still open or buffered.
     delete from hansom.schedule_fire t

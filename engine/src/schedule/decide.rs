@@ -88,8 +88,17 @@ pub(crate) struct Decision {
     pub(crate) fires: BTreeMap<DateTime<Utc>, Fire>,
     /// Runs that have closed, by nominal time.
     pub(crate) ended: Vec<DateTime<Utc>>,
-    /// Runs to be cancelled, by their place among those seen.
-    pub(crate) cancels: Vec<usize>,
+    /// Runs that are told to end, by their place among those seen.
+    pub(crate) ends: Vec<(usize, End)>,
+}
+
+/// How a run is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It unwinds.
+    Cancel,
+    /// It is closed where it is.
+    Terminate,
 }
 
 impl Decision {
@@ -105,7 +114,7 @@ impl Decision {
             look_at: Some(now + TimeDelta::minutes(1)),
             waiting: false,
             ended: Vec::new(),
-            cancels: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -176,7 +185,7 @@ impl<'a> Pass<'a> {
             waiting: false,
             fires: BTreeMap::new(),
             ended: ended.iter().map(|run| run.nominal).collect(),
-            cancels: Vec::new(),
+            ends: Vec::new(),
         };
         Self {
             definition,
@@ -261,8 +270,8 @@ impl<'a> Pass<'a> {
             Overlap::BufferAll if self.buffered >= BUFFER_MAX && !candidate.stored => {
                 self.put(candidate, Outcome::Dropped, Some(format!("{BUFFER_MAX} are buffered")));
             }
-            Overlap::CancelOther => {
-                self.cancel_others(candidate.nominal);
+            Overlap::CancelOther | Overlap::TerminateOther => {
+                self.end_others(candidate);
                 self.wait(candidate);
             }
             Overlap::BufferOne | Overlap::BufferAll | Overlap::AllowAll => self.wait(candidate),
@@ -295,14 +304,20 @@ impl<'a> Pass<'a> {
     }
 
     /// For the sake of one that is to be the only one.
-    fn cancel_others(&mut self, nominal: DateTime<Utc>) {
-        let running = |run: &Run| matches!(run.status, Some(Status::Running | Status::Stuck));
+    fn end_others(&mut self, candidate: Candidate) {
+        let end = |run: &Run| match (candidate.overlap, run.status?) {
+            (Overlap::TerminateOther, status) => (!status.is_closed()).then_some(End::Terminate),
+            // What is being undone is on its way.
+            (_, Status::Running | Status::Stuck) => Some(End::Cancel),
+            _ => None,
+        };
         let runs = self.seen.runs.iter().enumerate();
-        self.decision.cancels = runs.filter(|(_, run)| running(run)).map(|(at, _)| at).collect();
+        self.decision.ends = runs.filter_map(|(at, run)| Some((at, end(run)?))).collect();
         let waiting = std::mem::take(&mut self.waiting);
         for earlier in waiting {
-            if earlier.overlap == Overlap::CancelOther {
-                let later = workflow_id(&self.definition.action.workflow_id_prefix, nominal);
+            if matches!(earlier.overlap, Overlap::CancelOther | Overlap::TerminateOther) {
+                let prefix = &self.definition.action.workflow_id_prefix;
+                let later = workflow_id(prefix, candidate.nominal);
                 self.put(earlier, Outcome::Skipped, Some(format!("`{later}` takes its place")));
                 self.buffered = self.buffered.saturating_sub(1);
             } else {

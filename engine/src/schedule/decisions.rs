@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use hansom_core::{Payload, Status};
 
-use super::decide::{Buffered, Decision, Run, Seen, State, decide};
+use super::decide::{Buffered, Decision, End, Run, Seen, State, decide};
 use super::definition::{Action, Definition, Overlap, Policy, Timetable, When};
 use super::view::{Cause, Outcome};
 
@@ -100,13 +100,19 @@ fn every_policy_does_what_it_says_while_a_run_is_open() {
         (Overlap::BufferOne, ["10:00 buffered", "10:15 skipped"], true),
         (Overlap::BufferAll, ["10:00 buffered", "10:15 buffered"], true),
         (Overlap::CancelOther, ["10:00 skipped", "10:15 buffered"], true),
+        (Overlap::TerminateOther, ["10:00 skipped", "10:15 buffered"], true),
         (Overlap::AllowAll, ["10:00 started", "10:15 started"], false),
     ] {
         let look = Look::new(overlap, "10:00:00", "10:20:00").run("09:45:00", RUNNING);
         assert_eq!(look.told(), (expected.map(str::to_owned).to_vec(), "10:30".to_owned()));
         let decision = look.decide();
         assert_eq!(decision.waiting, waiting, "{overlap:?}");
-        assert_eq!(decision.cancels.len(), usize::from(overlap == Overlap::CancelOther));
+        let ends = match overlap {
+            Overlap::CancelOther => vec![(0, End::Cancel)],
+            Overlap::TerminateOther => vec![(0, End::Terminate)],
+            _ => vec![],
+        };
+        assert_eq!(decision.ends, ends);
         assert!(decision.ended.is_empty(), "{overlap:?}");
     }
 }
@@ -157,7 +163,7 @@ fn the_last_of_several_that_cancel_is_the_one_that_starts() {
     assert_eq!(look.told().0, ["09:45 skipped", "10:00 buffered"]);
     let detail = decision.fires[&at("09:45:00")].detail.as_deref();
     assert_eq!(detail, Some("`t-2026-11-21T10:00:00Z` takes its place"));
-    assert_eq!(decision.cancels, [0_usize; 0], "it is being undone already");
+    assert_eq!(decision.ends, [], "it is being undone already");
 }
 
 #[test]

@@ -92,16 +92,20 @@ pub enum Overlap {
     CancelOther,
     /// It starts all the same.
     AllowAll,
+    /// As [`Overlap::CancelOther`], but the run is terminated: nothing is undone, and what it
+    /// owes stays owed.
+    TerminateOther,
 }
 
 impl Overlap {
     /// Every policy, as it is written.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 6] = [
         ("skip", Self::Skip),
         ("buffer_one", Self::BufferOne),
         ("buffer_all", Self::BufferAll),
         ("cancel_other", Self::CancelOther),
         ("allow_all", Self::AllowAll),
+        ("terminate_other", Self::TerminateOther),
     ];
 }
 

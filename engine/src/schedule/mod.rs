@@ -39,7 +39,7 @@ mod view;
 mod when;
 mod zoned;
 
-pub(crate) use decide::{BUFFER_MAX, Buffered, Decision, Run, Seen, State, decide};
+pub(crate) use decide::{BUFFER_MAX, Buffered, Decision, End, Run, Seen, State, decide};
 pub(crate) use definition::{Timetable, workflow_id};
 
 pub use definition::{Action, Definition, Overlap, Policy, When};

@@ -21,7 +21,7 @@ pub(crate) struct Decided {
     pub(crate) remaining: Vec<Option<i64>>,
     pub(crate) fires: Fires,
     pub(crate) ended: (Vec<i32>, Vec<DateTime<Utc>>),
-    pub(crate) cancels: Cancels,
+    pub(crate) ends: Ends,
 }
 
 /// Fires, by column.
@@ -41,14 +41,15 @@ pub(crate) struct Fires {
     pub(crate) labels: Vec<Option<String>>,
 }
 
-/// Cancellations, by column.
+/// Runs that are told to end, by column.
 #[derive(Debug, Default)]
-pub(crate) struct Cancels {
+pub(crate) struct Ends {
     pub(crate) schedule: Vec<i32>,
     pub(crate) part: Vec<Part>,
     pub(crate) run: Vec<Uuid>,
     pub(crate) workflow_id: Vec<String>,
     pub(crate) run_no: Vec<i32>,
+    pub(crate) message: Vec<String>,
     pub(crate) reason: Vec<String>,
 }
 
@@ -58,10 +59,10 @@ pub(crate) async fn fire(
     pool: &PgPool,
     decided: &Decided,
 ) -> Result<(Vec<i32>, Vec<i32>), sqlx::Error> {
-    let Decided { fires, ended, cancels, .. } = decided;
+    let Decided { fires, ended, ends, .. } = decided;
     sqlx::query!(
         "select mine, taken from hansom.fire($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+             $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
         &decided.part,
         &decided.namespace,
         &decided.id,
@@ -85,12 +86,13 @@ pub(crate) async fn fire(
         &fires.labels as _,
         &ended.0,
         &ended.1,
-        &cancels.schedule,
-        &cancels.part,
-        &cancels.run,
-        &cancels.workflow_id,
-        &cancels.run_no,
-        &cancels.reason,
+        &ends.schedule,
+        &ends.part,
+        &ends.run,
+        &ends.workflow_id,
+        &ends.run_no,
+        &ends.message,
+        &ends.reason,
     )
     .map(|row| (row.mine.unwrap_or_default(), row.taken.unwrap_or_default()))
     .fetch_one(pool)

@@ -71,6 +71,7 @@ fn overlap_of(code: i16) -> Overlap {
         2 => Overlap::BufferAll,
         3 => Overlap::CancelOther,
         4 => Overlap::AllowAll,
+        5 => Overlap::TerminateOther,
         _ => Overlap::Skip,
     }
 }
@@ -82,6 +83,7 @@ fn overlap_code(overlap: Overlap) -> i16 {
         Overlap::BufferAll => 2,
         Overlap::CancelOther => 3,
         Overlap::AllowAll => 4,
+        Overlap::TerminateOther => 5,
     }
 }
 

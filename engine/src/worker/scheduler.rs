@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
+use hansom_core::Event;
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -21,8 +22,8 @@ use uuid::Uuid;
 use super::hub::Hub;
 use crate::Registry;
 use crate::address::part_of;
-use crate::owner::started;
-use crate::schedule::{Decision, Definition, Outcome, Seen, Timetable, decide, workflow_id};
+use crate::owner::first_row;
+use crate::schedule::{Decision, Definition, End, Outcome, Seen, Timetable, decide, workflow_id};
 use crate::store::firing::{Decided, fire};
 use crate::store::schedule::{DueRow, due, nearest};
 use crate::store::schedule_fire::{BufferedRow, RunRow, cause_code, outcome_code};
@@ -51,6 +52,8 @@ pub(crate) struct Scheduler {
 struct Item {
     row: DueRow,
     definition: Option<Definition>,
+    /// The first history row of whatever it starts.
+    events: Option<String>,
     decision: Decision,
 }
 
@@ -152,11 +155,14 @@ impl Scheduler {
         let decided = catch_unwind(AssertUnwindSafe(|| self.read_and_decide(&row)));
         let decided = decided.unwrap_or_else(|_| Err("it makes this worker panic".to_owned()));
         match decided {
-            Ok((definition, decision)) => Item { definition: Some(definition), decision, row },
+            Ok((definition, decision)) => {
+                let events = (decision.starts() > 0).then(|| self.first(&definition));
+                Item { definition: Some(definition), events, decision, row }
+            }
             Err(why) => {
                 tracing::error!(schedule_id = row.name.id, why, "schedule_unreadable");
                 let decision = Decision::unreadable(row.state.clone(), row.now, &why);
-                Item { definition: None, decision, row }
+                Item { definition: None, events: None, decision, row }
             }
         }
     }
@@ -182,6 +188,19 @@ impl Scheduler {
         let timetable = Timetable { name, when: &definition.when, schedule: &schedule };
         let decision = decide(&definition, &timetable, &seen);
         Ok((definition, decision))
+    }
+
+    /// What every run begins with.
+    fn first(&self, definition: &Definition) -> String {
+        let action = &definition.action;
+        let kind = self.registry.workflow(&action.workflow_type);
+        first_row(&[Event::Started {
+            input: action.input.clone(),
+            code: kind.and_then(|kind| kind.code).map(|code| code.to_string()),
+            deadline: None,
+            parent: None,
+            continued: None,
+        }])
     }
 
     /// Why this binary cannot start what the schedule asks for.
@@ -234,22 +253,26 @@ impl Decided {
             self.ended.1.push(*nominal);
         }
         self.push_fires(place, item, partitions);
-        for run in decision.cancels.iter().map(|at| &row.runs[*at]) {
+        for (at, end) in &decision.ends {
+            let (run, ends) = (&row.runs[*at], &mut self.ends);
             let Some((id, run_no)) = run.run.zip(run.run_no) else { continue };
-            self.cancels.schedule.push(place);
-            self.cancels.part.push(run.part);
-            self.cancels.run.push(id);
-            self.cancels.workflow_id.push(run.workflow_id.clone());
-            self.cancels.run_no.push(run_no);
-            self.cancels.reason.push(format!("schedule {} is due again", row.name.id));
+            let message = match end {
+                End::Cancel => "cancel",
+                End::Terminate => "terminate",
+            };
+            ends.schedule.push(place);
+            ends.part.push(run.part);
+            ends.run.push(id);
+            ends.workflow_id.push(run.workflow_id.clone());
+            ends.run_no.push(run_no);
+            ends.message.push(message.to_owned());
+            ends.reason.push(format!("schedule {} is due again", row.name.id));
         }
     }
 
     fn push_fires(&mut self, place: i32, item: &Item, partitions: i32) {
         let name = &item.row.name;
         let action = item.definition.as_ref().map(|definition| &definition.action);
-        // The same for every start.
-        let events = action.map(|action| started(&action.input));
         let labels = action.map(|action| {
             let mut labels = action.labels.clone();
             labels.insert("schedule".to_owned(), name.id.clone());
@@ -268,7 +291,7 @@ impl Decided {
             fires.workflow_id.push(id);
             fires.run.push(starts.map(|_| Uuid::now_v7()));
             fires.workflow_type.push(starts.map(|action| action.workflow_type.clone()));
-            fires.events.push(starts.and_then(|_| events.clone()));
+            fires.events.push(starts.and_then(|_| item.events.clone()));
             fires.labels.push(starts.and_then(|_| labels.clone()));
         }
     }

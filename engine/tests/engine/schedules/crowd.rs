@@ -102,7 +102,7 @@ async fn fire(sql: impl sqlx::PgExecutor<'_>, part: i32, revision: i64) -> Optio
         array[1::smallint], array[null]::text[], array[3], array['s-2026'],
         array[gen_random_uuid()], array['trip'],
         array['[{"started":{"input":{"patience_ms":0}}}]'], array[null]::text[],
-        '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')"#;
+        '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')"#;
     let row = sqlx::query(query).bind(part).bind(revision).fetch_one(sql).await.unwrap();
     row.get("mine")
 }

@@ -11,6 +11,9 @@ use super::{AT_ONCE, PATIENT, fires, outage, outcomes, starts, until_fires};
 use crate::crew::{audit, count, sql, until};
 use crate::kit::{Arrive, SOON, World, fresh, worker};
 
+/// What somebody wrote wrongly.
+type Change = fn(&mut Definition);
+
 /// Far enough for nothing to be due by itself.
 const YEARLY: &str = "0 0 1 1 *";
 
@@ -96,6 +99,22 @@ async fn a_run_is_cancelled_for_the_next_where_that_is_the_policy() {
 }
 
 #[tokio::test]
+async fn a_run_is_terminated_for_the_next_where_that_is_the_policy() {
+    let (database, world) = (fresh().await, World::default());
+    let (worker, client) = worker(&database, &world).await;
+    let definition = starts("trip", &PATIENT, YEARLY, Overlap::Skip);
+    client.create_schedule("s1", &definition, None).await.unwrap();
+    let first = client.trigger_schedule("s1", None).await.unwrap();
+    until("it charged", async || world.count("charge") == 1).await;
+    client.trigger_schedule("s1", Some(Overlap::TerminateOther)).await.unwrap();
+    let outcome = client.result(&first.workflow_id, SOON).await.unwrap();
+    assert_eq!(outcome.status, Status::Terminated);
+    until("the next charged", async || world.count("charge") == 2).await;
+    assert_eq!(world.count("refund"), 0, "what it owes stays owed");
+    worker.drain().await;
+}
+
+#[tokio::test]
 async fn paused_it_says_so_each_time_and_starts_only_what_is_asked_for() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
@@ -176,7 +195,6 @@ async fn defined_anew_it_keeps_what_was_due_and_forgets_what_was_to_come() {
 async fn what_makes_no_sense_is_refused_at_the_door() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
-    type Change = fn(&mut Definition);
     let good = starts("trip", &AT_ONCE, YEARLY, Overlap::Skip);
     let create = async |id: &str, change: Change| {
         let mut definition = good.clone();

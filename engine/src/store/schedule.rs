@@ -1,12 +1,13 @@
 //! Schedules.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use sqlx::types::Json;
 
-use super::schedule_fire::{BufferedRow, RunRow};
+use super::schedule_fire::{self, RunRow};
 use crate::address::Part;
-use crate::schedule::State;
+use crate::schedule::{Buffered, State};
 
 /// Which schedule.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct DueRow {
     pub(crate) state: State,
     pub(crate) now: DateTime<Utc>,
     pub(crate) runs: Vec<RunRow>,
-    pub(crate) buffered: Vec<BufferedRow>,
+    pub(crate) buffered: Vec<Buffered>,
     pub(crate) buffered_count: i64,
 }
 
@@ -50,34 +51,51 @@ pub(crate) async fn nearest(
     .await
 }
 
-/// Up to `limit` schedules of these partitions that are due for a look, and no more of their
-/// definitions than `bytes`; of each up to `runs` of its open runs and of what is buffered.
+/// Up to `limit` schedules of these partitions that are due for a look, and about `bytes` of
+/// their definitions; of each up to `runs` of its open runs and of what is buffered.
 pub(crate) async fn due(
     pool: &PgPool,
     parts: &[Part],
     (limit, bytes, runs): (i64, i64, i64),
 ) -> Result<Vec<DueRow>, sqlx::Error> {
+    let mut rows = due_rows(pool, parts, limit, bytes).await?;
+    let names: Vec<_> = rows.iter().map(|row| &row.name).collect();
+    let mut open = schedule_fire::open_of(pool, &names, runs).await?;
+    let mut buffered = HashMap::new();
+    if rows.iter().any(|row| row.buffered_count > 0) {
+        buffered = schedule_fire::buffered_of(pool, &names, runs).await?;
+    }
+    for row in &mut rows {
+        let key = (row.name.part, row.name.id.clone());
+        row.buffered = buffered.remove(&key).unwrap_or_default();
+        row.runs = open.remove(&key).unwrap_or_default();
+    }
+    Ok(rows)
+}
+
+async fn due_rows(
+    pool: &PgPool,
+    parts: &[Part],
+    limit: i64,
+    bytes: i64,
+) -> Result<Vec<DueRow>, sqlx::Error> {
     sqlx::query!(
         r#"select s.part, s.namespace, s.schedule_id, s.revision, s.definition, s.paused, s.note,
                 s.next_at, s.remaining, clock_timestamp() as "now!",
-                r.runs as "runs!: Json<Vec<RunRow>>",
-                b.buffered as "buffered!: Json<Vec<BufferedRow>>",
                 (select count(*) from hansom.schedule_fire f
                  where f.part = s.part and f.namespace = s.namespace
                    and f.schedule_id = s.schedule_id and f.outcome = 0) as "buffered_count!"
          from (
-             select k.*, sum(k.size) over (order by k.part, k.namespace, k.schedule_id) as total
+             select d.*, sum(d.size) over (order by d.part, d.namespace, d.schedule_id) as total
              from (
-                 (select d.part, d.namespace, d.schedule_id, d.size
-                  from unnest($1::int[]) as p (part), lateral (
+                 (select d.* from unnest($1::int[]) as p (part), lateral (
                       select part, namespace, schedule_id, octet_length(definition) as size
                       from hansom.schedule
                       where schedule.part = p.part and look_at <= clock_timestamp()
                       order by look_at limit $2
                   ) d limit $2)
                  union
-                 (select w.part, w.namespace, w.schedule_id, w.size
-                  from unnest($1::int[]) as p (part), lateral (
+                 (select d.* from unnest($1::int[]) as p (part), lateral (
                       select s.part, s.namespace, s.schedule_id, octet_length(definition) as size
                       from hansom.schedule s
                       where s.part = p.part and s.waiting and not exists (
@@ -88,45 +106,14 @@ pub(crate) async fn due(
                           where f.part = s.part and f.namespace = s.namespace
                             and f.schedule_id = s.schedule_id and f.open and w.status < 3)
                       limit $2
-                  ) w limit $2)
-             ) k
-         ) k
-         join hansom.schedule s using (part, namespace, schedule_id),
-         lateral (
-             select coalesce(jsonb_agg(jsonb_build_object(
-                 'nominal', o.nominal, 'workflow_id', o.workflow_id, 'part', o.workflow_part,
-                 'run', w.run, 'run_no', w.run_no, 'status', w.status) order by o.nominal),
-                 '[]') as runs
-             from (
-                 select * from hansom.schedule_fire f
-                 where f.part = s.part and f.namespace = s.namespace
-                   and f.schedule_id = s.schedule_id and f.open
-                 order by f.nominal limit $4
-             ) o
-             left join lateral (
-                 select w.run, w.run_no, w.status from hansom.workflow w
-                 where w.part = o.workflow_part and w.namespace = o.namespace
-                   and w.workflow_id = o.workflow_id
-                 order by w.run_no desc limit 1
-             ) w on true
-         ) r,
-         lateral (
-             select coalesce(jsonb_agg(jsonb_build_object(
-                 'nominal', o.nominal, 'cause', o.cause, 'overlap', o.overlap)
-                 order by o.decided_at, o.nominal), '[]') as buffered
-             from (
-                 select * from hansom.schedule_fire f
-                 where f.part = s.part and f.namespace = s.namespace
-                   and f.schedule_id = s.schedule_id and f.outcome = 0
-                 order by f.decided_at, f.nominal limit $4
-             ) o
-         ) b
-         where k.total - k.size <= $3
-         limit $2"#,
+                  ) d limit $2)
+             ) d
+         ) d
+         join hansom.schedule s using (part, namespace, schedule_id)
+         where d.total - d.size <= $3 limit $2"#,
         parts,
         limit,
         bytes,
-        runs,
     )
     .map(|row| DueRow {
         name: Name { part: row.part, namespace: row.namespace, id: row.schedule_id },
@@ -139,8 +126,8 @@ pub(crate) async fn due(
             remaining: row.remaining,
         },
         now: row.now,
-        runs: row.runs.0,
-        buffered: row.buffered.0,
+        runs: Vec::new(),
+        buffered: Vec::new(),
         buffered_count: row.buffered_count,
     })
     .fetch_all(pool)

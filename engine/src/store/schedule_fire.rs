@@ -1,7 +1,8 @@
 //! What became of every nominal time.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::address::Part;
 use crate::schedule::{Buffered, Cause, Fire, Outcome, Overlap, Run};
 
 /// A run that a schedule started, not yet noted as closed, as it stands now.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct RunRow {
     nominal: DateTime<Utc>,
     pub(crate) workflow_id: String,
@@ -19,14 +20,6 @@ pub(crate) struct RunRow {
     pub(crate) run: Option<Uuid>,
     pub(crate) run_no: Option<i32>,
     status: Option<i16>,
-}
-
-/// A fire that waits.
-#[derive(Debug, Deserialize)]
-pub(crate) struct BufferedRow {
-    nominal: DateTime<Utc>,
-    cause: i16,
-    overlap: Option<i16>,
 }
 
 impl RunRow {
@@ -39,14 +32,98 @@ impl RunRow {
     }
 }
 
-impl BufferedRow {
-    pub(crate) fn seen(&self) -> Buffered {
-        Buffered {
-            nominal: self.nominal,
-            cause: cause_of(self.cause),
-            overlap: self.overlap.map(overlap_of),
-        }
+/// Something of some schedules, by partition and id.
+type Of<T> = HashMap<(Part, String), Vec<T>>;
+
+fn columns(names: &[&Name]) -> (Vec<Part>, Vec<String>, Vec<String>) {
+    let parts = names.iter().map(|name| name.part).collect();
+    let namespaces = names.iter().map(|name| name.namespace.clone()).collect();
+    (parts, namespaces, names.iter().map(|name| name.id.clone()).collect())
+}
+
+fn grouped<T>(rows: Vec<((Part, String), T)>) -> Of<T> {
+    let mut of: Of<T> = HashMap::new();
+    for (key, row) in rows {
+        of.entry(key).or_default().push(row);
     }
+    of
+}
+
+/// The runs of these schedules that are noted as open, up to `limit` of each, with the latest
+/// run of their ids.
+pub(crate) async fn open_of(
+    pool: &PgPool,
+    names: &[&Name],
+    limit: i64,
+) -> Result<Of<RunRow>, sqlx::Error> {
+    let (parts, namespaces, ids) = columns(names);
+    let rows = sqlx::query!(
+        r#"select f.part, f.schedule_id, f.nominal, f.workflow_id as "workflow_id!",
+                f.workflow_part as "workflow_part!", w.run as "run?", w.run_no as "run_no?",
+                w.status as "status?"
+         from unnest($1::int[], $2::text[], $3::text[]) as s (part, namespace, id),
+         lateral (
+             select * from hansom.schedule_fire f
+             where f.part = s.part and f.namespace = s.namespace and f.schedule_id = s.id
+               and f.open
+             order by f.nominal limit $4
+         ) f
+         left join lateral (
+             select w.run, w.run_no, w.status from hansom.workflow w
+             where w.part = f.workflow_part and w.namespace = f.namespace
+               and w.workflow_id = f.workflow_id
+             order by w.run_no desc limit 1
+         ) w on true"#,
+        &parts,
+        &namespaces,
+        &ids,
+        limit,
+    )
+    .map(|row| {
+        let run = RunRow {
+            nominal: row.nominal,
+            workflow_id: row.workflow_id,
+            part: row.workflow_part,
+            run: row.run,
+            run_no: row.run_no,
+            status: row.status,
+        };
+        ((row.part, row.schedule_id), run)
+    })
+    .fetch_all(pool)
+    .await?;
+    Ok(grouped(rows))
+}
+
+/// What is buffered of these schedules, oldest first, up to `limit` of each.
+pub(crate) async fn buffered_of(
+    pool: &PgPool,
+    names: &[&Name],
+    limit: i64,
+) -> Result<Of<Buffered>, sqlx::Error> {
+    let (parts, namespaces, ids) = columns(names);
+    let rows = sqlx::query!(
+        "select f.part, f.schedule_id, f.nominal, f.cause, f.overlap
+         from unnest($1::int[], $2::text[], $3::text[]) as s (part, namespace, id),
+         lateral (
+             select * from hansom.schedule_fire f
+             where f.part = s.part and f.namespace = s.namespace and f.schedule_id = s.id
+               and f.outcome = 0
+             order by f.decided_at, f.nominal limit $4
+         ) f
+         order by f.decided_at, f.nominal",
+        &parts,
+        &namespaces,
+        &ids,
+        limit,
+    )
+    .map(|row| {
+        let (cause, overlap) = (cause_of(row.cause), row.overlap.map(overlap_of));
+        ((row.part, row.schedule_id), Buffered { nominal: row.nominal, cause, overlap })
+    })
+    .fetch_all(pool)
+    .await?;
+    Ok(grouped(rows))
 }
 
 fn cause_of(code: i16) -> Cause {

@@ -26,7 +26,7 @@ use crate::owner::first_row;
 use crate::schedule::{Decision, Definition, End, Outcome, Seen, Timetable, decide, workflow_id};
 use crate::store::firing::{Decided, fire};
 use crate::store::schedule::{DueRow, due, nearest};
-use crate::store::schedule_fire::{BufferedRow, RunRow, cause_code, outcome_code};
+use crate::store::schedule_fire::{RunRow, cause_code, outcome_code};
 
 /// Schedules are looked for this often, whatever hints say.
 const POLL: Duration = Duration::from_secs(1);
@@ -172,14 +172,13 @@ impl Scheduler {
             serde_json::from_str(&row.definition).map_err(|error| error.to_string())?;
         let schedule = definition.check().map_err(|error| error.to_string())?;
         let runs: Vec<_> = row.runs.iter().map(RunRow::seen).collect();
-        let buffered: Vec<_> = row.buffered.iter().map(BufferedRow::seen).collect();
         let refused = self.refused(&definition);
         let seen = Seen {
             state: row.state.clone(),
             now: row.now,
             runs: &runs,
             more_runs: runs.len() == RUNS,
-            buffered: &buffered,
+            buffered: &row.buffered,
             buffered_count: usize::try_from(row.buffered_count).unwrap_or(usize::MAX),
             refused: refused.as_deref(),
             starts_max: STARTS_OF_ONE.min(BYTES / row.definition.len().max(1)),

@@ -66,7 +66,7 @@ pub(crate) async fn due(
         buffered = schedule_fire::buffered_of(pool, &names, runs).await?;
     }
     for row in &mut rows {
-        let key = (row.name.part, row.name.id.clone());
+        let key = (row.name.namespace.clone(), row.name.id.clone());
         row.buffered = buffered.remove(&key).unwrap_or_default();
         row.runs = open.remove(&key).unwrap_or_default();
     }

@@ -32,8 +32,8 @@ impl RunRow {
     }
 }
 
-/// Something of some schedules, by partition and id.
-type Of<T> = HashMap<(Part, String), Vec<T>>;
+/// Something of some schedules, by namespace and id.
+type Of<T> = HashMap<(String, String), Vec<T>>;
 
 fn columns(names: &[&Name]) -> (Vec<Part>, Vec<String>, Vec<String>) {
     let parts = names.iter().map(|name| name.part).collect();
@@ -41,7 +41,7 @@ fn columns(names: &[&Name]) -> (Vec<Part>, Vec<String>, Vec<String>) {
     (parts, namespaces, names.iter().map(|name| name.id.clone()).collect())
 }
 
-fn grouped<T>(rows: Vec<((Part, String), T)>) -> Of<T> {
+fn grouped<T>(rows: Vec<((String, String), T)>) -> Of<T> {
     let mut of: Of<T> = HashMap::new();
     for (key, row) in rows {
         of.entry(key).or_default().push(row);
@@ -58,7 +58,7 @@ pub(crate) async fn open_of(
 ) -> Result<Of<RunRow>, sqlx::Error> {
     let (parts, namespaces, ids) = columns(names);
     let rows = sqlx::query!(
-        r#"select f.part, f.schedule_id, f.nominal, f.workflow_id as "workflow_id!",
+        r#"select f.namespace, f.schedule_id, f.nominal, f.workflow_id as "workflow_id!",
                 f.workflow_part as "workflow_part!", w.run as "run?", w.run_no as "run_no?",
                 w.status as "status?"
          from unnest($1::int[], $2::text[], $3::text[]) as s (part, namespace, id),
@@ -88,7 +88,7 @@ pub(crate) async fn open_of(
             run_no: row.run_no,
             status: row.status,
         };
-        ((row.part, row.schedule_id), run)
+        ((row.namespace, row.schedule_id), run)
     })
     .fetch_all(pool)
     .await?;
@@ -103,7 +103,7 @@ pub(crate) async fn buffered_of(
 ) -> Result<Of<Buffered>, sqlx::Error> {
     let (parts, namespaces, ids) = columns(names);
     let rows = sqlx::query!(
-        "select f.part, f.schedule_id, f.nominal, f.cause, f.overlap
+        "select f.namespace, f.schedule_id, f.nominal, f.cause, f.overlap
          from unnest($1::int[], $2::text[], $3::text[]) as s (part, namespace, id),
          lateral (
              select * from hansom.schedule_fire f
@@ -119,7 +119,7 @@ pub(crate) async fn buffered_of(
     )
     .map(|row| {
         let (cause, overlap) = (cause_of(row.cause), row.overlap.map(overlap_of));
-        ((row.part, row.schedule_id), Buffered { nominal: row.nominal, cause, overlap })
+        ((row.namespace, row.schedule_id), Buffered { nominal: row.nominal, cause, overlap })
     })
     .fetch_all(pool)
     .await?;

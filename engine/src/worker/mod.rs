@@ -31,11 +31,8 @@ use heartbeat::Heartbeats;
 use hub::Hub;
 use lane::{Lane, Shared};
 use membership::{Membership, Notices};
-use transaction::Transactions;
 use scheduler::Scheduler;
-
-/// So many attempts are under way at a time; more wait, and their time limit with them.
-const ATTEMPTS: usize = 1_024;
+use transaction::Transactions;
 
 /// A running worker. Dropped without [`Worker::drain`] it leaves all the same,
 /// in the background, as long as its runtime lives.

@@ -92,7 +92,6 @@ kinds! {
     DURATION_SYNTAX = 422 "duration.syntax" "A duration cannot be read";
     DURATION_RANGE = 422 "duration.range" "A duration is out of range";
     QUEUE_FULL = 429 "signal.queue_full" "Too many messages wait for the workflow";
-    QUEUE_FULL = 429 "signal.queue_full" "Too many signals wait for the workflow";
     SCHEDULE_BUFFER_FULL = 429 "schedule.buffer_full" "Too many fires of the schedule wait";
     INTERNAL = 500 "internal" "The server made a mistake";
     DRAINING = 503 "draining" "The server is being stopped";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityOptions, Direction, ErasedHandler, Handlers, OnUnknown, Running, WorkflowType,
+    ActivityOptions, Answers, Direction, ErasedHandler, Handlers, OnUnknown, Running, WorkflowType,
     Workflows,
 };
 
@@ -74,6 +74,12 @@ impl Registry {
 
     pub(crate) fn handler(&self, activity: &str) -> Option<&ErasedHandler> {
         self.handlers.get(activity)
+    }
+
+    /// What an activity may be asked, and what it may answer.
+    pub(crate) fn answers(&self, activity: &str) -> Option<&Answers> {
+        let plain = self.handlers.get(activity).map(|handler| &handler.answers);
+        plain.or_else(|| Some(&self.transactions.get(activity)?.answers))
     }
 
     /// Every activity, and its queue when it is performed elsewhere.

@@ -56,7 +56,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hansom_core::{Activity, ActivityContext, ActivityOptions, Attempt, Failure, Payload};
+use hansom_core::{Activity, ActivityContext, ActivityOptions, Answers, Attempt, Failure, Payload};
 use sqlx::PgConnection;
 
 /// Performs one kind of activity in this very database, exactly once.
@@ -168,6 +168,7 @@ impl<A: Activity, H: TransactionHandler<A>> Erased for Typed<A, H> {
 pub(crate) struct ErasedTransaction {
     pub(crate) options: ActivityOptions,
     pub(crate) options_as_undo: ActivityOptions,
+    pub(crate) answers: Answers,
     handler: Arc<dyn Erased>,
 }
 
@@ -198,6 +199,7 @@ impl TransactionHandlers {
         let erased = ErasedTransaction {
             options: A::options(),
             options_as_undo: A::options_as_undo(),
+            answers: Answers::of::<A>(),
             handler: Arc::new(Typed(handler, PhantomData)),
         };
         self.add(A::NAME, erased);

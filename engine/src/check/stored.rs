@@ -1,15 +1,16 @@
 //! What is stored of a run, held against the types and handlers of this binary.
 
 use hansom_core::{
-    Call, Command, Direction, Event, Ledger, Payload, Running, Seq, Status, Timestamp, UndoStatus,
+    Call, Command, Direction, Event, Ledger, Payload, Seq, Status, Timestamp, UndoStatus,
     WorkflowType,
 };
 
 use super::report::{Finding, Verdict};
 use super::sides;
 use crate::Registry;
+use crate::owner::remote::{Outcome, outcome_of};
 use crate::store::from_time;
-use crate::store::snapshot::{HistoryText, OpenRun};
+use crate::store::snapshot::{HistoryText, Letter, OpenRun};
 
 /// A run, and what its history adds up to.
 pub(super) struct Stored<'a> {
@@ -71,17 +72,28 @@ impl<'a> Stored<'a> {
                 _ => None,
             });
         }
-        for letter in &self.run.inbox {
-            let (Some(name), Some(payload)) = (&letter.name, &letter.payload) else { continue };
-            let Some((what @ ("signal" | "update"), _)) = letter.key.split_once(':') else {
-                continue;
-            };
-            findings.extend(match Payload::parse(payload.clone()) {
-                Ok(payload) => message(kind, (what, name), &payload, None),
-                Err(error) => Some(Finding::of(Verdict::Payload, None, error.to_string())),
-            });
-        }
+        findings.extend(self.run.inbox.iter().filter_map(|letter| self.letter(kind, letter)));
         findings
+    }
+
+    /// What waits in the inbox is read as it will be when it is history.
+    fn letter(&self, kind: WorkflowType, letter: &Letter) -> Option<Finding> {
+        let payload = letter.payload.as_deref()?;
+        let unreadable =
+            |error: serde_json::Error| Finding::of(Verdict::Payload, None, error.to_string());
+        if let Some((seq, _)) = outcome_of(&letter.key) {
+            return match serde_json::from_str(payload) {
+                Ok(Outcome::Done(output)) => self.answer(seq, Ok(&output), None),
+                Ok(Outcome::Refused(error)) => self.answer(seq, Err(&error), None),
+                Ok(Outcome::Failed { .. }) => None,
+                Err(error) => Some(unreadable(error)),
+            };
+        }
+        let (what @ ("signal" | "update"), _) = letter.key.split_once(':')? else { return None };
+        match Payload::parse(payload.to_owned()) {
+            Ok(payload) => message(kind, (what, letter.name.as_deref()?), &payload, None),
+            Err(error) => Some(unreadable(error)),
+        }
     }
 
     fn answer(
@@ -94,7 +106,7 @@ impl<'a> Stored<'a> {
         else {
             return None;
         };
-        let answers = &self.registry.handler(activity)?.answers;
+        let answers = self.registry.answers(activity)?;
         let (what, error) = match answer {
             Ok(output) => ("output", answers.check_output(output).err()?),
             Err(refusal) => ("refusal", answers.check_refusal(refusal).err()?),
@@ -130,10 +142,10 @@ impl<'a> Stored<'a> {
 
     fn call(&self, what: &str, call: &Call, at: Option<Seq>) -> Option<Finding> {
         let Call { activity, request } = call;
-        let (verdict, detail) = match self.registry.handler(activity) {
+        let (verdict, detail) = match self.registry.answers(activity) {
             None => (Verdict::NoHandler, format!("{what} {activity}")),
-            Some(handler) => {
-                let error = handler.answers.check_request(request).err()?;
+            Some(answers) => {
+                let error = answers.check_request(request).err()?;
                 (Verdict::Payload, format!("{what} {activity}: {error}"))
             }
         };
@@ -148,7 +160,6 @@ impl<'a> Stored<'a> {
         let (status, undo) = (ledger.status(), ledger.undo_status());
         let kept = status != Status::Running;
         let expected = if kept { undo } else { UndoStatus::None };
-        let busy = status != Status::Stuck && ledger.running().values().any(Running::is_under_way);
         if row.status != status {
             let (row, history) = (sides::word(&row.status), sides::word(&status));
             return Some(format!("its row says {row}, its history {history}"));
@@ -157,7 +168,7 @@ impl<'a> Stored<'a> {
             let (row, history) = (sides::word(&row.undo), sides::word(&expected));
             return Some(format!("its row says that its undos are {row}, its history {history}"));
         }
-        (busy && !row.hot).then(|| "an attempt is under way, and its row says not".to_owned())
+        None
     }
 
     /// The event that is the command at `seq`.

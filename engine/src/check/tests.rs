@@ -143,7 +143,6 @@ fn stored_with(script: &Script<Trip>, since: &[Event]) -> OpenRun {
         workflow_type: "trip".to_owned(),
         status,
         undo: if status == Status::Running { UndoStatus::None } else { ledger.undo_status() },
-        hot: true,
     };
     OpenRun { row, history: rows, inbox: Vec::new() }
 }

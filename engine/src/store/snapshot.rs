@@ -30,7 +30,6 @@ pub(crate) struct OpenRow {
     pub(crate) workflow_type: String,
     pub(crate) status: Status,
     pub(crate) undo: UndoStatus,
-    pub(crate) hot: bool,
 }
 
 /// A row of its history.
@@ -99,7 +98,7 @@ impl Snapshot {
         workflow_type: Option<&str>,
     ) -> Result<Vec<OpenRow>, sqlx::Error> {
         sqlx::query!(
-            "select part, run, workflow_id, type as workflow_type, status, undo, hot
+            "select part, run, workflow_id, type as workflow_type, status, undo
              from hansom.workflow
              where hot = any (array[true, false]) and run > $1 and run <= $2
                  and closed_at is null and ($3::text is null or type = $3)
@@ -115,7 +114,6 @@ impl Snapshot {
             workflow_type: row.workflow_type,
             status: status_of(row.status),
             undo: undo_of(row.undo),
-            hot: row.hot,
         })
         .fetch_all(&mut self.0)
         .await

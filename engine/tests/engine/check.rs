@@ -259,10 +259,7 @@ async fn every_open_run_is_looked_at_once_as_it_was_when_the_check_began() {
     })
     .await
     .unwrap();
-    assert_eq!(report.runs, MANY / 2);
-    // Of those with an attempt under way, the rows of two in three do not say so.
-    assert!((6_000..7_000).contains(&count(&report, Verdict::Fits)));
-    assert_eq!(count(&report, Verdict::Fits) + count(&report, Verdict::Drift), MANY / 2);
+    assert_eq!((report.runs, count(&report, Verdict::Fits)), (MANY / 2, MANY / 2));
     assert!(told.len() > 4 && told.is_sorted(), "{told:?}");
     let again = check(&pool, &next::<Tidied>(), &CheckScope::default(), |_| {}).await.unwrap();
     assert_eq!(again.runs, MANY / 2 + 15);

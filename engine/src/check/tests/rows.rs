@@ -1,6 +1,7 @@
 //! What is stored, whatever the body says.
 
 use super::*;
+use crate::{TransactionHandler, TransactionHandlers};
 
 activity!(RefundTo { account: String }, "refund", (), Never);
 activity!(AssignNamed {}, "assign", String, No);
@@ -64,6 +65,32 @@ fn an_owed_undo_of_another_shape_cannot_be_performed() {
     let judged = judge(&registry, &stored(&compensating()));
     let words = "undo refund: missing field `account` at line 1 column 2";
     assert_eq!(found(&judged), (Verdict::Payload, Some(1), words));
+}
+
+impl<A: Activity> TransactionHandler<A> for Anybody {
+    async fn handle(
+        &self,
+        _: A,
+        _: ActivityContext,
+        _: &mut sqlx::PgConnection,
+    ) -> Result<A::Output, Failure<A::Error>> {
+        Err(Failure::retry("a check calls nobody"))
+    }
+}
+
+#[test]
+fn what_is_performed_in_a_transaction_or_elsewhere_is_performed() {
+    let refunds = TransactionHandlers::default().with::<Refund>(Anybody);
+    let elsewhere = most().remote::<Assign>();
+    let workflows = Workflows::default().with::<Careless>();
+    let registry = Registry::with_transactions(workflows, elsewhere, refunds).unwrap();
+    for script in [charging(), assigning(), waiting(), compensating()] {
+        assert_eq!(judge(&registry, &stored(&script)).verdict, Verdict::Fits);
+    }
+    let refunds = TransactionHandlers::default().with::<RefundTo>(Anybody);
+    let workflows = Workflows::default().with::<Careless>();
+    let registry = Registry::with_transactions(workflows, most(), refunds).unwrap();
+    assert_eq!(judge(&registry, &stored(&waiting())).verdict, Verdict::Payload);
 }
 
 #[derive(Serialize)]
@@ -131,6 +158,18 @@ fn a_signal_that_waits_in_the_inbox_must_be_understood_too() {
 }
 
 #[test]
+fn an_answer_from_elsewhere_that_waits_in_the_inbox_is_looked_at() {
+    let registry = performed_by(most().with::<AssignNamed>(Anybody).with::<Refund>(Anybody));
+    let mut run = stored(&assigning());
+    run.inbox.push(letter("outcome:1:1", "", r#"{"failed":{"reason":"no"}}"#));
+    assert_eq!(judge(&registry, &run).verdict, Verdict::Fits);
+    run.inbox.push(letter("outcome:1:2", "", r#"{"done":7}"#));
+    let judged = judge(&registry, &run);
+    assert!(found(&judged).2.starts_with("output of assign: invalid type: integer `7`"));
+    assert_eq!(judge(&version::<Trip>(), &run).verdict, Verdict::Fits);
+}
+
+#[test]
 fn a_history_that_cannot_be_read_is_said_and_where() {
     let registry = version::<Trip>();
     let read = |change: &dyn Fn(&mut OpenRun)| {
@@ -166,11 +205,6 @@ fn a_row_that_says_something_else_than_its_history_is_drift() {
         drift(&compensating(), &|row| row.undo = UndoStatus::Done),
         says("its row says that its undos are done, its history owed")
     );
-    assert_eq!(
-        drift(&charging(), &|row| row.hot = false),
-        says("an attempt is under way, and its row says not")
-    );
-    assert_eq!(drift(&waiting(), &|row| row.hot = false), (Verdict::Fits, None));
 }
 
 #[test]

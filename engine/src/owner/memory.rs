@@ -60,7 +60,8 @@ impl Owner {
             Wake::Body(panics) => Some(*panics),
             Wake::Alarm(..) | Wake::Message(_) => None,
         });
-        run.panics = panics.unwrap_or_default();
+        // Once it is past that place, the next one is another.
+        run.panics = panics.filter(|_| run.machine.fault().is_some()).unwrap_or_default();
         let mut scene = self.scene(address.part, now);
         if !run.is_closed() {
             // A body that begins anew under the same owner has lost nothing.
@@ -97,8 +98,11 @@ impl Owner {
     pub(super) fn keep(&mut self, run: impl Into<Box<Resident>>, now: Timestamp) {
         let run = run.into();
         if run.wants_replay() {
-            let wait = Duration::from_millis(100) * 2_u32.pow(2 * run.panics);
-            let replay = (Arc::clone(&run.address), run.panics);
+            // What an operator lets try again begins to count anew.
+            let panicked = run.machine.fault().is_some();
+            let panics = if panicked { run.panics + 1 } else { 0 };
+            let wait = Duration::from_millis(100) * 4_u32.pow(panics.saturating_sub(1));
+            let replay = (Arc::clone(&run.address), panics);
             let again = self.replays.values().any(|(address, _)| address.run == run.address.run);
             if !again {
                 self.replays.insert((now.after(wait), run.address.run), replay);
@@ -125,7 +129,7 @@ impl Owner {
                 continue;
             }
             self.runs.remove(run);
-            self.runs.wake_later(&address, Wake::Body(panics + 1));
+            self.runs.wake_later(&address, Wake::Body(panics));
         }
     }
 }

@@ -45,6 +45,8 @@ impl Attempts {
     /// will answer.
     pub(crate) async fn make(&self, dispatch: Dispatch, fence: Fence) -> Option<Answer> {
         let (ended, said) = match self.spare(&dispatch).await {
+            // The time of all attempts together was over before this one began.
+            Ok(false) if dispatch.limit.is_zero() => (Attempt::failed("no time was left"), false),
             Ok(false) => match self.registry.transaction(&dispatch.call.activity) {
                 Some(_) => (self.make_transaction(&dispatch, fence).await?, false),
                 None => self.make_plain(&dispatch).await,

@@ -74,13 +74,15 @@ pub(crate) async fn audit(sql: &PgPool) {
         where (status >= 3) <> exists (
             select from hansom.history h
             where h.part = w.part and h.run = w.run
-              and (h.events::jsonb -> -1) ?| array['complete', 'close']
+              and (h.events::jsonb -> -1)
+                  ?| array['complete', 'close', 'terminated', 'continue_as_new']
               and not exists (
                   select from hansom.history l
                   where l.part = h.part and l.run = h.run and l.event > h.event))";
     assert_eq!(count(sql, ends).await, 0, "closed exactly when history is, and that is its end");
     let twice = "select count(*) from (
-            select from hansom.event where what ?| array['complete', 'close']
+            select from hansom.event
+            where what ?| array['complete', 'close', 'terminated', 'continue_as_new']
             group by part, run having count(*) > 1) e";
     assert_eq!(count(sql, twice).await, 0, "closed once");
 }

@@ -65,7 +65,8 @@ impl Ledger {
 
     fn may_owe(&self) -> bool {
         let open = !self.status.is_closed();
-        (open && !self.progress.pivoted) || self.status == Status::Terminated
+        // Past the pivot there is no way back: also for one that was terminated there.
+        (open || self.status == Status::Terminated) && !self.progress.pivoted
     }
 
     /// Where its undos are.

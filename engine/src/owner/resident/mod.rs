@@ -31,7 +31,7 @@ pub(crate) struct Resident {
     pub(super) elsewhere: BTreeSet<Seq>,
     /// Since when nothing happened to it.
     pub(crate) idle_since: Timestamp,
-    /// How often its body has panicked where it is.
+    /// How often its body had panicked where it is before it was replayed.
     pub(crate) panics: u32,
     next_event: u32,
     last_at: Timestamp,
@@ -99,7 +99,7 @@ impl Resident {
 
     fn holds_panic(&self) -> bool {
         let panicked = |fault: &(StuckReason, String)| fault.0 == StuckReason::Panic;
-        self.panics < PANICS && self.machine.fault().is_some_and(panicked)
+        self.panics + 1 < PANICS && self.machine.fault().is_some_and(panicked)
     }
 
     /// Something happened: written down with all that follows from it.

@@ -184,7 +184,9 @@ async fn two_workers_never_hold_one_attempt_and_survive_their_server() {
     until("all are marked twice", || begun().len() >= 24);
     first.signal("-TERM");
     assert_eq!(first.ended(), Some(0));
-    workers.iter().for_each(|worker| worker.until_says("claim: "));
+    for worker in &workers {
+        worker.until_says("claim: ");
+    }
     let second = server(&database, &address);
     for n in 13..=24 {
         start(&second, &format!("trip-{n}"), n);

@@ -157,7 +157,9 @@ async fn a_worker_of_the_version_before_can_still_start_and_commit() {
     let nothing = ["'{}'"; 37].join(", ");
     let commit = format!("select hansom.commit(gen_random_uuid(), 0, 1, {nothing})");
     let refused = sqlx::query(sqlx::AssertSqlSafe(commit)).execute(&pool).await.unwrap_err();
-    let code = refused.as_database_error().and_then(|error| error.code().map(|c| c.into_owned()));
+    let code = refused
+        .as_database_error()
+        .and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     assert_eq!(code.as_deref(), Some("HS001"), "{refused}");
     let history = "select count(*) from hansom.history";
     assert_eq!(sqlx::query_scalar::<_, i64>(history).fetch_one(&pool).await.unwrap(), 1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hansom_core::{Command, Event, Payload, Signal, Status, Update, UpdateAnswer};
+use sqlx::PgExecutor;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -53,7 +54,7 @@ impl Client {
         let id = message_id(signal_id)?;
         let row = self.row(workflow_id).await?;
         self.check_signal(&row.workflow_type, name, &payload)?;
-        self.check_open(&row).await?;
+        check_open(&self.pool, &row).await?;
         let payload = Some(payload.get().to_owned());
         self.send(&row, format!("signal:{id}"), Some(name.to_owned()), payload).await
     }
@@ -75,17 +76,6 @@ impl Client {
             });
         };
         signal.check(payload).map_err(|error| invalid(&error))
-    }
-
-    async fn check_open(&self, row: &Row) -> Result<(), ClientError> {
-        let (workflow_id, status) = (row.workflow_id.clone(), row.cached().status);
-        if status.is_closed() {
-            return Err(ClientError::Closed { workflow_id, status });
-        }
-        if inbox::waiting(&self.pool, row.part, row.run).await? >= INBOX_MAX {
-            return Err(ClientError::QueueFull { workflow_id, limit: INBOX_MAX });
-        }
-        Ok(())
     }
 
     /// Sends an update, and waits at most `wait` for the workflow's answer: the output, or its
@@ -159,7 +149,7 @@ impl Client {
         if let Some(answer) = self.answered(&row, &id, &mut looked).await? {
             return Ok(answer);
         }
-        self.check_open(&row).await?;
+        check_open(&self.pool, &row).await?;
         let payload = Some(payload.get().to_owned());
         self.send(&row, format!("update:{id}"), Some(name.to_owned()), payload).await?;
         let (end, mut row) = (Instant::now() + wait, row);
@@ -225,6 +215,18 @@ impl Client {
         });
         Ok(State { workflow_id: row.workflow_id, run: row.run, state })
     }
+}
+
+/// Whether a run takes messages.
+pub(super) async fn check_open(db: impl PgExecutor<'_>, row: &Row) -> Result<(), ClientError> {
+    let (workflow_id, status) = (row.workflow_id.clone(), row.cached().status);
+    if status.is_closed() {
+        return Err(ClientError::Closed { workflow_id, status });
+    }
+    if inbox::waiting(db, row.part, row.run).await? >= INBOX_MAX {
+        return Err(ClientError::QueueFull { workflow_id, limit: INBOX_MAX });
+    }
+    Ok(())
 }
 
 pub(super) fn message_id(id: Option<&str>) -> Result<String, ClientError> {

@@ -8,6 +8,7 @@ mod messages;
 mod read;
 mod schedule;
 mod start;
+mod start_in;
 mod tasks;
 mod verbs;
 

@@ -3,6 +3,7 @@
 use hansom_core::{Event, Outcome, Payload, Status, Workflow};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use sqlx::PgExecutor;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +109,7 @@ impl Client {
         self.start_again(address, &request).await
     }
 
-    fn check(&self, request: &StartRequest) -> Result<(), ClientError> {
+    pub(super) fn check(&self, request: &StartRequest) -> Result<(), ClientError> {
         if !is_id(&request.workflow_id) {
             return Err(ClientError::InvalidId(request.workflow_id.clone()));
         }
@@ -145,9 +146,7 @@ impl Client {
         let permit = Arc::clone(&self.starts).acquire_owned();
         let permit = tokio::time::timeout(PATIENCE, permit).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?.ok();
-        let labels = (!request.labels.is_empty())
-            .then(|| serde_json::to_string(&request.labels).map_err(|error| invalid(&error)))
-            .transpose()?;
+        let labels = labels(request)?;
         if let Some(lane) = self.hub.lane_of(address.part) {
             let (reply, answer) = oneshot::channel();
             let start = NewStart {
@@ -184,7 +183,7 @@ impl Client {
     }
 
     /// The events that it begins with.
-    fn first_events(&self, request: &StartRequest) -> Result<Vec<Event>, ClientError> {
+    pub(super) fn first_events(&self, request: &StartRequest) -> Result<Vec<Event>, ClientError> {
         let kind = self.registry.workflow(&request.workflow_type);
         let started = Event::Started {
             input: request.input.clone(),
@@ -216,16 +215,11 @@ impl Client {
     ) -> Result<Started, ClientError> {
         loop {
             let row = self.row(&request.workflow_id).await?;
-            let same = self.compare(&row, request).await;
+            let same = compare(&self.pool, &row, request).await;
             if row.run == address.run {
                 return Ok(Started { run: row.run, existing: false });
             }
-            let reuse = match (row.cached().status, request.id_reuse) {
-                (status, IdReuse::Allow) => status.is_closed(),
-                (status, IdReuse::AllowFailed) => status.is_closed() && status != Status::Completed,
-                (_, IdReuse::Reject) => false,
-            };
-            if !reuse {
+            if !may_follow(row.cached().status, request.id_reuse) {
                 same?;
                 self.signal_existing(request).await?;
                 return Ok(Started { run: row.run, existing: true });
@@ -236,24 +230,45 @@ impl Client {
             }
         }
     }
+}
 
-    async fn compare(&self, row: &Row, request: &StartRequest) -> Result<(), ClientError> {
-        let first = history::page(&self.pool, row.part, row.run, 0, 1).await?;
-        let stored = first.iter().flat_map(|(_, _, events)| events).find_map(|event| match event {
-            Event::Started { input, .. } => Some(input),
-            _ => None,
-        });
-        let Some(stored) = stored else { return Ok(()) };
-        let (same_type, given) = (row.workflow_type == request.workflow_type, &request.input);
-        if same_type && (stored == given || canonical(stored) == canonical(given)) {
-            return Ok(());
-        }
-        Err(ClientError::InputConflict {
-            workflow_id: row.workflow_id.clone(),
-            stored: hash(&row.workflow_type, stored),
-            given: hash(&request.workflow_type, given),
-        })
+/// Its labels, as JSON.
+pub(super) fn labels(request: &StartRequest) -> Result<Option<String>, ClientError> {
+    (!request.labels.is_empty())
+        .then(|| serde_json::to_string(&request.labels).map_err(|error| invalid(&error)))
+        .transpose()
+}
+
+/// Whether a new run may follow the latest one of an id.
+pub(super) fn may_follow(status: Status, reuse: IdReuse) -> bool {
+    match reuse {
+        IdReuse::Allow => status.is_closed(),
+        IdReuse::AllowFailed => status.is_closed() && status != Status::Completed,
+        IdReuse::Reject => false,
     }
+}
+
+/// Whether a start repeats the one that made this run.
+pub(super) async fn compare(
+    db: impl PgExecutor<'_>,
+    row: &Row,
+    request: &StartRequest,
+) -> Result<(), ClientError> {
+    let first = history::page(db, row.part, row.run, 0, 1).await?;
+    let stored = first.iter().flat_map(|(_, _, events)| events).find_map(|event| match event {
+        Event::Started { input, .. } => Some(input),
+        _ => None,
+    });
+    let Some(stored) = stored else { return Ok(()) };
+    let (same_type, given) = (row.workflow_type == request.workflow_type, &request.input);
+    if same_type && (stored == given || canonical(stored) == canonical(given)) {
+        return Ok(());
+    }
+    Err(ClientError::InputConflict {
+        workflow_id: row.workflow_id.clone(),
+        stored: hash(&row.workflow_type, stored),
+        given: hash(&request.workflow_type, given),
+    })
 }
 
 /// The end of a workflow, to be waited for.

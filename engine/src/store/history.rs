@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use hansom_core::{Event, Timestamp};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::from_time;
@@ -33,7 +33,7 @@ pub(crate) async fn of(pool: &PgPool, part: Part, run: Uuid) -> Result<Rows, sql
 /// One page of the history of one run: rows from the one that has event `from`
 /// on, each with the number of its first event.
 pub(crate) async fn page(
-    pool: &PgPool,
+    db: impl PgExecutor<'_>,
     part: Part,
     run: Uuid,
     from: i32,
@@ -50,7 +50,7 @@ pub(crate) async fn page(
         from,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(db)
     .await?;
     let page = rows
         .iter()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::address::{Address, Part};
@@ -47,7 +47,7 @@ pub(crate) async fn read(
 /// Leaves a message for the owner, with a hint when it is `elsewhere`. A
 /// repetition is one message. Unfenced: it only adds, and the owner decides.
 pub(crate) async fn send(
-    pool: &PgPool,
+    db: impl PgExecutor<'_>,
     message: &Message,
     elsewhere: bool,
 ) -> Result<(), sqlx::Error> {
@@ -70,18 +70,22 @@ pub(crate) async fn send(
         payload.as_deref(),
         elsewhere,
     )
-    .execute(pool)
+    .execute(db)
     .await?;
     Ok(())
 }
 
 /// How many messages of a run wait.
-pub(crate) async fn waiting(pool: &PgPool, part: Part, run: Uuid) -> Result<i64, sqlx::Error> {
+pub(crate) async fn waiting(
+    db: impl PgExecutor<'_>,
+    part: Part,
+    run: Uuid,
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from hansom.inbox where part = $1 and run = $2"#,
         part,
         run,
     )
-    .fetch_one(pool)
+    .fetch_one(db)
     .await
 }

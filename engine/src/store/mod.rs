@@ -26,6 +26,7 @@ pub(crate) mod snapshot;
 pub(crate) mod task;
 pub(crate) mod worker;
 pub(crate) mod workflow;
+pub(crate) mod workflow_type;
 
 use std::str::FromStr;
 use std::time::Duration;

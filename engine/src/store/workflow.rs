@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hansom_core::Status;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{from_time, history, status_code, status_of, undo_code, undo_of};
@@ -65,7 +65,7 @@ impl Row {
 
 /// The latest run of a workflow id.
 pub(crate) async fn latest(
-    pool: &PgPool,
+    db: impl PgExecutor<'_>,
     part: Part,
     namespace: &str,
     workflow_id: &str,
@@ -80,7 +80,7 @@ pub(crate) async fn latest(
         namespace,
         workflow_id,
     )
-    .fetch_optional(pool)
+    .fetch_optional(db)
     .await
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct NewRun<'a> {
 }
 
 /// Starts a run where another process owns the partition; false when the id is taken.
-pub(crate) async fn start(pool: &PgPool, run: &NewRun<'_>) -> Result<bool, sqlx::Error> {
+pub(crate) async fn start(db: impl PgExecutor<'_>, run: &NewRun<'_>) -> Result<bool, sqlx::Error> {
     let NewRun { address, workflow_type, events, labels, deadline } = run;
     sqlx::query_scalar!(
         r#"select hansom.start($1, $2, $3, $4, $5, $6, $7, $8, $9, true) as "started!""#,
@@ -131,7 +131,7 @@ pub(crate) async fn start(pool: &PgPool, run: &NewRun<'_>) -> Result<bool, sqlx:
         *labels,
         *deadline,
     )
-    .fetch_one(pool)
+    .fetch_one(db)
     .await
 }
 

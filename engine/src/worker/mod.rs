@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::store::{beside, partition, worker};
+use crate::store::{beside, partition, worker, workflow_type};
 use crate::{Client, EngineError, Registry, Settings};
 use attempt::Attempts;
 use heartbeat::Heartbeats;
@@ -95,6 +95,9 @@ impl Worker {
         });
         let threads = threads.collect::<Result<_, _>>().map_err(sqlx::Error::Io)?;
         let partitions = Arc::clone(&notices.partitions);
+        // In one order: two workers that join at a time do not wait for one another.
+        let types: Vec<_> = registry.workflows().map(|kind| kind.name.to_owned()).collect();
+        workflow_type::know(&pool, &types).await?;
         let joined = Membership::join(own, Arc::clone(&hub), clock, settings, notices).await?;
         let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), partitions));
         let (stop, stopped) = oneshot::channel();

@@ -24,6 +24,7 @@ mod sagas;
 mod schedules;
 mod stage;
 mod starts;
+mod starts_in;
 mod takeover;
 mod transactions;
 mod waiting;

@@ -1,6 +1,7 @@
 //! Bodies run on a thread that can be left behind: one that never comes to an end
 //! must not keep the others from being looked at.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc as threads};
 use std::time::Duration;
 
@@ -11,13 +12,19 @@ use super::report::{CheckedRun, Finding, Verdict};
 use crate::Registry;
 use crate::store::snapshot::OpenRun;
 
-/// Runs to be judged, but for the first few.
-type Work = (Arc<Vec<OpenRun>>, usize);
+/// After so many runs of one type that do not come to an end, no more are tried: each
+/// leaves a thread behind that never rests.
+const HUNG: u32 = 3;
+
+/// Runs to be judged, but for the first few and those of the types that hang.
+type Work = (Arc<Vec<OpenRun>>, usize, BTreeSet<String>);
 
 pub(super) struct Guard {
     registry: Arc<Registry>,
     patience: Duration,
     thread: Thread,
+    /// By type: how many runs did not come to an end.
+    hung: BTreeMap<String, u32>,
 }
 
 struct Thread {
@@ -30,9 +37,14 @@ impl Thread {
         let (work, chunks) = threads::channel::<Work>();
         let (sender, judged) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            for (runs, from) in chunks {
+            for (runs, from, hung) in chunks {
                 for run in &runs[from..] {
-                    if sender.send(judge(&registry, run)).is_err() {
+                    let judged = if hung.contains(&run.row.workflow_type) {
+                        hangs(run, "not tried, as others of its type hang")
+                    } else {
+                        judge(&registry, run)
+                    };
+                    if sender.send(judged).is_err() {
                         return;
                     }
                 }
@@ -46,7 +58,7 @@ impl Guard {
     pub(super) fn new(registry: Registry, patience: Duration) -> Self {
         let registry = Arc::new(registry);
         let thread = Thread::start(Arc::clone(&registry));
-        Self { registry, patience, thread }
+        Self { registry, patience, thread, hung: BTreeMap::new() }
     }
 
     /// Judges all of them, in order.
@@ -62,13 +74,17 @@ impl Guard {
                     done += 1;
                     continue;
                 }
-                Ok(None) => (Verdict::Panic, "it took the thread down that replayed it".to_owned()),
+                Ok(None) => {
+                    let detail = "it took the thread down that replayed it";
+                    CheckedRun::of(&runs[done].row, vec![Finding::of(Verdict::Panic, None, detail)])
+                }
                 Err(_) => {
+                    *self.hung.entry(runs[done].row.workflow_type.clone()).or_default() += 1;
                     let seconds = self.patience.as_secs_f32();
-                    (Verdict::Hangs, format!("given up after {seconds} s, before its next await"))
+                    hangs(&runs[done], &format!("given up after {seconds} s between two events"))
                 }
             };
-            each(CheckedRun::of(&runs[done].row, vec![Finding::of(lost.0, None, lost.1)]));
+            each(lost);
             done += 1;
             self.thread = Thread::start(Arc::clone(&self.registry));
             self.begin(&runs, done);
@@ -76,7 +92,13 @@ impl Guard {
     }
 
     fn begin(&self, runs: &Arc<Vec<OpenRun>>, from: usize) {
+        let hung = self.hung.iter().filter(|(_, runs)| **runs >= HUNG);
+        let hung = hung.map(|(name, _)| name.clone()).collect();
         // A thread that is gone is found out when it does not answer.
-        let _ = self.thread.work.send((Arc::clone(runs), from));
+        let _ = self.thread.work.send((Arc::clone(runs), from, hung));
     }
+}
+
+fn hangs(run: &OpenRun, detail: &str) -> CheckedRun {
+    CheckedRun::of(&run.row, vec![Finding::of(Verdict::Hangs, None, detail)])
 }

@@ -193,18 +193,25 @@ async fn nothing_is_written_and_whoever_may_only_read_may_check() {
 async fn a_body_without_an_end_is_given_up_and_the_others_are_looked_at() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;
-    for (id, patience_ms) in [("t1", 600_000), ("t2", 600_001), ("t3", 600_000)] {
-        client.start::<Trip>(id, &Ride { patience_ms }).await.unwrap();
+    let endless = [600_000, 600_001, 600_000, 600_001, 600_001, 600_000, 600_001];
+    for (n, patience_ms) in endless.into_iter().enumerate() {
+        client.start::<Trip>(&format!("t{n}"), &Ride { patience_ms }).await.unwrap();
     }
-    until("all of them wait", async || world.count("charge") == 3).await;
+    until("all of them wait", async || world.count("charge") == 7).await;
     worker.drain().await;
     let pool = connect(database.url(), 1).await.unwrap();
-    let scope = CheckScope { patience: Duration::from_millis(300), ..CheckScope::default() };
+    let scope = CheckScope { patience: Duration::from_secs(2), ..CheckScope::default() };
     let report = check(&pool, &next::<Endless>(), &scope, |_| {}).await.unwrap();
     ENOUGH.store(true, Ordering::SeqCst);
-    assert_eq!((report.runs, count(&report, Verdict::Hangs)), (3, 1));
-    let hangs = report.examples.iter().find(|run| run.verdict == Verdict::Hangs).unwrap();
-    assert_eq!(hangs.workflow_id, "t2");
+    // Those before the third are looked at; after it, none of that type is tried any more.
+    assert_eq!((report.runs, count(&report, Verdict::Hangs)), (7, 5));
+    assert_eq!(count(&report, Verdict::Fits), 2);
+    let hang = report.examples.iter().filter(|run| run.verdict == Verdict::Hangs);
+    let said: Vec<_> = hang.map(|run| (&*run.workflow_id, &*run.findings[0].detail)).collect();
+    let (given_up, not_tried) =
+        ("given up after 2 s between two events", "not tried, as others of its type hang");
+    assert_eq!(said[..3], [("t1", given_up), ("t3", given_up), ("t4", given_up)]);
+    assert_eq!(said[3..], [("t5", not_tried), ("t6", not_tried)]);
 }
 
 /// So many runs that wait, without a worker.

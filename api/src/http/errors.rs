@@ -4,7 +4,7 @@ use hansom_engine::schedule::{ScheduleError, zones};
 use hansom_engine::{ClientError, TaskError};
 
 use super::kinds;
-use super::problem::{Problem, echo};
+use super::problem::{Problem, did_you_mean, echo};
 
 impl From<ClientError> for Problem {
     fn from(error: ClientError) -> Self {
@@ -20,15 +20,17 @@ impl From<ClientError> for Problem {
                 let detail = format!(
                     "there is no workflow type {}{} (there are: {})",
                     echo(&name),
-                    super::problem::did_you_mean(&name, known.iter().copied()),
+                    did_you_mean(&name, known.iter().copied()),
                     known.join(", ")
                 );
                 Self::new(kinds::WORKFLOW_UNKNOWN, detail).field("/type")
             }
-            ClientError::UnknownSignal { .. } => {
+            ClientError::UnknownSignal { workflow_type, name, known } => {
+                let detail = unknown(&workflow_type, "signal", &name, &known);
                 Self::new(kinds::SIGNAL_UNKNOWN, detail).field("name")
             }
-            ClientError::UnknownUpdate { .. } => {
+            ClientError::UnknownUpdate { workflow_type, name, known } => {
+                let detail = unknown(&workflow_type, "update", &name, &known);
                 Self::new(kinds::UPDATE_UNKNOWN, detail).field("name")
             }
             ClientError::NotStuck(_) => Self::new(kinds::NOT_STUCK, detail),
@@ -87,7 +89,7 @@ fn schedule(error: &ScheduleError) -> Problem {
     let detail = error.to_string();
     match error {
         ScheduleError::Zone(given) => {
-            let near = super::problem::did_you_mean(given, zones());
+            let near = did_you_mean(given, zones());
             let detail = format!("{} is no time zone{near} (an IANA name, or UTC)", echo(given));
             Problem::new(kinds::SCHEDULE_ZONE, detail).field("/zone")
         }
@@ -96,6 +98,16 @@ fn schedule(error: &ScheduleError) -> Problem {
         }
         _ => Problem::new(kinds::SCHEDULE_SPEC, detail).field("/spec"),
     }
+}
+
+/// A message that the workflow does not take, and those that it does.
+fn unknown(workflow_type: &str, what: &str, name: &str, known: &[&str]) -> String {
+    let near = did_you_mean(name, known.iter().copied());
+    let there = match known {
+        [] => "there are none".to_owned(),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    format!("`{workflow_type}` has no {what} {}{near} ({there})", echo(name))
 }
 
 /// The answer of a server that is being stopped.

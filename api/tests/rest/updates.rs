@@ -130,7 +130,10 @@ async fn bad_updates_are_refused_with_their_codes() {
         assert_eq!((answer.status, answer.code()), (status, code), "{path} {body}: {answer:?}");
     }
     let unknown = rig.post("/v1/workflows/a/updates/tpi", "{}").await;
-    assert!(unknown.detail().contains("tip"), "it lists the known ones: {unknown:?}");
+    assert!(unknown.detail().contains("did you mean `tip`?"), "{unknown:?}");
+    rig.waiting_trip("b").await;
+    let none = rig.post("/v1/workflows/b/updates/tip", "{}").await;
+    assert!(none.detail().contains("there are none"), "{none:?}");
     let shape = rig.post("/v1/workflows/a/updates/tip", "{}").await;
     assert_eq!(shape.body["field"], "/payload");
     rig.stop().await;

@@ -87,8 +87,9 @@ pub(crate) async fn update(args: UpdateArgs) -> Result<Exit, CliError> {
     match (args.server.output, answered.done) {
         (Format::Json | Format::Jsonl, _) => output::bytes(&answer.body)?,
         (Format::Ids, _) => output::line(&answered.update_id)?,
-        (Format::Table, Some(done)) => output::line(&output::plain(done.get()))?,
-        (Format::Table, None) => {}
+        (Format::Table, _) if open => {}
+        // No answer is one as well: `null`.
+        (Format::Table, done) => output::line(&output::plain(done.map_or("null", RawValue::get)))?,
     }
     if open {
         let (id, update) = (&args.id, &answered.update_id);

@@ -33,6 +33,7 @@ fn refused(args: &[&str], environment: &[(&str, &str)], exit: i32, words: &[&str
 fn a_typo_is_answered_with_the_nearest_word() {
     refused(&["wrokflow", "list"], &[], 2, &["workflow"]);
     refused(&["workflow", "lst"], &[], 2, &["list"]);
+    refused(&["schedule", "triger", "s"], &[], 2, &["trigger"]);
     refused(&["dev", "--listn", "x"], &[], 2, &["--listen", "Usage"]);
     refused(&["workflow", "list", "-o", "tabel"], &[], 2, &["table"]);
 }
@@ -47,6 +48,16 @@ fn every_command_has_help_with_an_example() {
         "migrate",
         "db url",
         "db psql",
+        "schedule create",
+        "schedule list",
+        "schedule show",
+        "schedule fires",
+        "schedule update",
+        "schedule pause",
+        "schedule resume",
+        "schedule trigger",
+        "schedule backfill",
+        "schedule delete",
         "workflow start",
         "workflow list",
         "workflow show",

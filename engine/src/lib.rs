@@ -27,6 +27,7 @@ mod check;
 mod client;
 mod clock;
 mod error;
+mod metered;
 mod owner;
 mod registry;
 pub mod schedule;
@@ -41,6 +42,7 @@ pub use check::{CheckReport, CheckScope, CheckedRun, Finding, Patched, Verdict, 
 pub use client::{Client, Ending, Watch};
 pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};
+pub use metered::describe_metrics;
 pub use registry::Registry;
 pub use settings::Settings;
 pub use sqlx;

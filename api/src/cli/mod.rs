@@ -10,6 +10,7 @@ mod logging;
 mod migrate;
 mod node;
 mod output;
+mod schedule;
 mod serve;
 mod workflow;
 
@@ -43,6 +44,9 @@ enum Command {
     Db(db::DbCommand),
     /// Measure what this machine and this Postgres can do.
     Bench(bench::BenchCommand),
+    /// Workflows that the clock starts.
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Start, look at, talk to and cancel workflows.
     #[command(subcommand, visible_alias = "wf")]
     Workflow(workflow::WorkflowCommand),
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
             Command::Check(args) => check::run(&args).await,
             Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),
             Command::Db(command) => db::run(command).await,
+            Command::Schedule(command) => schedule::run(command).await,
             Command::Workflow(command) => workflow::run(command).await,
         }
     });

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::{CliError, Exit};
 use crate::config::{Gateway, Server};
-use crate::http::{Api, app};
+use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
 use crate::taxisvc::{self, Facade};
 
@@ -70,6 +70,8 @@ impl Node {
             threads: server.worker_threads.unwrap_or(defaults.threads),
             ..defaults
         };
+        metrics::recorder();
+        tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
         let api = Arc::new(Api::new(worker));
         let facade = Facade::new(Arc::clone(&api), taxi);

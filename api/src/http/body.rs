@@ -104,6 +104,11 @@ impl Document {
         self.decode(key, "a whole number")
     }
 
+    /// True or false; `null` is as good as none.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Problem> {
+        self.decode(key, "true or false")
+    }
+
     /// An object that stands in a field, with members of its own; `null` is as good as none.
     pub fn object(&self, key: &str) -> Result<Option<Self>, Problem> {
         let raw = match self.raw(key) {

@@ -9,8 +9,10 @@ pub mod kinds;
 mod layers;
 mod list;
 mod messages;
+pub(crate) mod metrics;
 pub mod problem;
 pub mod query;
+pub mod schedules;
 pub mod schema;
 mod start;
 mod state;
@@ -42,6 +44,7 @@ pub use self::state::Api;
     tags(
         (name = "workflows", description = "Start, look at, talk to and cancel workflows"),
         (name = "tasks", description = "For remote workers: claim attempts, perform and answer them"),
+        (name = "schedules", description = "Workflows that the clock starts"),
         (name = "health", description = "For load balancers and supervisors"),
     )
 )]
@@ -49,6 +52,7 @@ struct Document;
 
 /// The API with `others` (the façades) beside it.
 pub fn app(api: Arc<Api>, others: Router) -> Router {
+    metrics::recorder();
     let (router, document) = documented().with_state(api).split_for_parts();
     // Rendered once: it changes only with the binary.
     let document = document.to_pretty_json().expect("an OpenAPI document is JSON");
@@ -80,6 +84,14 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(tasks::complete))
         .routes(routes!(tasks::fail))
         .routes(routes!(tasks::activities))
+        .routes(routes!(schedules::create, schedules::list))
+        .routes(routes!(schedules::describe, schedules::update, schedules::delete))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::trigger))
+        .routes(routes!(schedules::backfill))
+        .routes(routes!(schedules::fires))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::kind))

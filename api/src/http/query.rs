@@ -34,6 +34,10 @@ pub const YEARS: Range<i32> = 2000..2200;
 #[derive(Debug)]
 pub struct WorkflowId(pub String);
 
+/// The schedule's id in the path.
+#[derive(Debug)]
+pub struct ScheduleId(pub String);
+
 /// The name of a signal or an update in the path.
 #[derive(Debug)]
 pub struct MessageName(pub String);
@@ -43,6 +47,14 @@ pub struct MessageName(pub String);
 pub struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for WorkflowId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        path_id(parts, state, "id").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ScheduleId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

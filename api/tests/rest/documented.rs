@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 33] = [
     ("get", "/v1/workflows"),
     ("post", "/v1/workflows"),
     ("get", "/v1/workflows/{id}"),
@@ -26,6 +26,17 @@ const ROUTES: [(&str, &str); 22] = [
     ("get", "/v1/activities"),
     ("post", "/v1/workflows/{id}/terminate"),
     ("post", "/v1/workflows/{id}/retry"),
+    ("get", "/v1/schedules"),
+    ("post", "/v1/schedules"),
+    ("get", "/v1/schedules/{id}"),
+    ("put", "/v1/schedules/{id}"),
+    ("delete", "/v1/schedules/{id}"),
+    ("post", "/v1/schedules/{id}/pause"),
+    ("post", "/v1/schedules/{id}/resume"),
+    ("post", "/v1/schedules/{id}/trigger"),
+    ("post", "/v1/schedules/{id}/backfill"),
+    ("get", "/v1/schedules/{id}/fires"),
+    ("get", "/metrics"),
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/problems/{code}"),
@@ -74,6 +85,33 @@ fn properties(document: &Value, schema: &Value) -> BTreeSet<String> {
 
 fn keys(value: &Value) -> BTreeSet<String> {
     value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_schedules_have_the_fields_of_the_real_ones() {
+    let rig = Rig::start().await;
+    let document = rig.get("/openapi.json").await.body;
+    let schema = |name: &str| properties(&document, &document["components"]["schemas"][name]);
+    let definition = json!({
+        "id": "s", "type": "trip", "input": { "fare": 1 }, "spec": "@yearly", "overlap": "allow_all",
+    });
+    let created = rig.post("/v1/schedules", definition.to_string()).await.body;
+    assert_eq!(keys(&created), schema("Schedule"));
+    let asked = rig.post_nothing("/v1/schedules/s/trigger").await.body;
+    assert_eq!(keys(&asked), schema("Asked"));
+    let fires = rig.get("/v1/schedules/s/fires").await.body;
+    assert_eq!(keys(&fires), schema("FirePage"));
+    assert_eq!(keys(&fires["items"][0]), schema("ScheduleFire"));
+    let list = rig.get("/v1/schedules").await.body;
+    assert_eq!(keys(&list), schema("SchedulePage"));
+    assert_eq!(keys(&list["items"][0]), schema("ScheduleSummary"));
+    // Every field that may be sent is documented, and the other way round.
+    let mut sent = schema("CreateSchedule");
+    let refused = rig.post("/v1/schedules", r#"{"nonsense":1}"#).await;
+    let known = refused.detail().rsplit("The fields are: ").next().unwrap().to_owned();
+    sent.retain(|field| !known.split(", ").any(|known| known == field));
+    assert!(sent.is_empty(), "{sent:?} are documented and not known");
+    rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod limits;
 mod operators;
 mod refusals;
 mod rig;
+mod schedules;
 mod stopping;
 mod tasks;
 mod tour;

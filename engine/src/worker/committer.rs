@@ -4,11 +4,12 @@
 //! in the fence row, so the same call is repeated, on a new connection, until
 //! the answer arrives: it took place once, or this worker is fenced.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::metered;
 use crate::store::commit::{Columns, CommitError, Lane, commit};
 use crate::store::connection;
 
@@ -37,10 +38,13 @@ impl Committer {
 
     /// Commits, and hands itself back for the next batch.
     pub(crate) async fn commit(mut self, columns: Columns) -> (Self, Fate) {
-        let mut wait = Duration::from_millis(20);
+        let (begun, mut wait) = (Instant::now(), Duration::from_millis(20));
         loop {
             match self.attempt(&columns).await {
-                Ok(lost) => return (self, Fate::Done(lost)),
+                Ok(lost) => {
+                    metered::commit(begun.elapsed());
+                    return (self, Fate::Done(lost));
+                }
                 Err(CommitError::Fenced) => return (self, Fate::Fenced),
                 Err(error @ CommitError::Refused(_)) => {
                     tracing::error!(%error, "commit_refused");

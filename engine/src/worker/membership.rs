@@ -28,6 +28,7 @@ use super::told::ToLane;
 use crate::Settings;
 use crate::address::Part;
 use crate::clock::Clock;
+use crate::metered;
 use crate::store::{partition, worker};
 
 /// How long a release for the sake of balance waits for attempts under way.
@@ -191,6 +192,7 @@ impl Membership {
         let place = live.iter().position(|worker| *worker == self.worker).unwrap_or(workers);
         let share = partitions / workers + usize::from(place < partitions % workers);
         let mine = self.mine.iter().map(Vec::len).sum::<usize>();
+        metered::partitions(mine);
         let moved = match mine.cmp(&share) {
             Ordering::Greater => self.release(mine - share).await,
             Ordering::Less => self.claim(share - mine).await,

@@ -20,13 +20,13 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::hub::Hub;
-use crate::Registry;
 use crate::address::part_of;
 use crate::owner::first_row;
 use crate::schedule::{Decision, Definition, End, Outcome, Seen, Timetable, decide, workflow_id};
 use crate::store::firing::{Decided, fire};
 use crate::store::schedule::{DueRow, due, nearest};
 use crate::store::schedule_fire::{RunRow, cause_code, outcome_code};
+use crate::{Registry, metered};
 
 /// Schedules are looked for this often, whatever hints say.
 const POLL: Duration = Duration::from_secs(1);
@@ -300,7 +300,7 @@ impl Decided {
 #[expect(clippy::cast_precision_loss, reason = "microseconds of this century fit")]
 fn looked(now: DateTime<Utc>) {
     let seconds = now.timestamp_micros() as f64 / 1e6;
-    metrics::gauge!("hansom_schedule_last_look_timestamp_seconds").set(seconds);
+    metrics::gauge!(metered::LOOK).set(seconds);
 }
 
 /// Counts and logs what became of one schedule's fires.
@@ -308,10 +308,12 @@ fn tell(item: &Item, columns: &Decided, place: i32, taken: &[i32]) {
     let fires = (1..).zip(&columns.fires.schedule).filter(|(_, of)| **of == place);
     for ((at, _), (nominal, fire)) in fires.zip(&item.decision.fires) {
         let outcome = if taken.contains(&at) { Outcome::Failed } else { fire.outcome };
-        metrics::counter!("hansom_schedule_fires_total", "outcome" => outcome.name()).increment(1);
-        if outcome == Outcome::Started {
+        metrics::counter!(metered::FIRES, "outcome" => outcome.name()).increment(1);
+        // What had to wait for another run was late on purpose.
+        let waited = item.row.buffered.iter().any(|buffered| buffered.nominal == *nominal);
+        if outcome == Outcome::Started && !waited {
             let late = item.row.now.max(*nominal) - *nominal;
-            metrics::histogram!("hansom_schedule_lag_seconds").record(seconds(late));
+            metrics::histogram!(metered::LAG).record(seconds(late));
         }
         let (schedule_id, detail) = (&item.row.name.id, fire.detail.as_deref());
         match outcome {

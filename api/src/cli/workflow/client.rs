@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A server, and how its refusals are shown.
 pub(crate) struct Rest {
     base: reqwest::Url,
+    /// What paths are about.
+    noun: &'static str,
     http: reqwest::Client,
     format: Format,
 }
@@ -50,8 +52,13 @@ impl Answer {
 }
 
 impl Rest {
-    /// The server that the flag or the settings name.
+    /// The server that the flag or the settings name, and its workflows.
     pub(crate) fn new(server: &ServerArg) -> Result<Self, CliError> {
+        Self::of("workflows", server)
+    }
+
+    /// The server that the flag or the settings name, and its resources of that name.
+    pub(crate) fn of(noun: &'static str, server: &ServerArg) -> Result<Self, CliError> {
         let flags = server.url.iter().map(|url| (Key::Url, url.clone())).collect();
         let sources = Sources::of_process(flags, None)
             .map_err(|error| CliError::new(Exit::Usage, "settings cannot be read").cause(error))?;
@@ -66,7 +73,7 @@ impl Rest {
         let http = http.build().map_err(|error| {
             CliError::new(Exit::Unexpected, "no HTTP client").cause(error.to_string())
         })?;
-        Ok(Self { base, http, format: server.output })
+        Ok(Self { base, noun, http, format: server.output })
     }
 
     /// Asks, and turns a refusal into an error.
@@ -90,6 +97,16 @@ impl Rest {
         self.send(Method::POST, path, query, Some(body), wait).await
     }
 
+    /// Sends what is to stand there from now on, and turns a refusal into an error.
+    pub(crate) async fn put(&self, path: &[&str], body: String) -> Result<Answer, CliError> {
+        self.send(Method::PUT, path, &[], Some(body), Duration::ZERO).await
+    }
+
+    /// Has it forgotten, and turns a refusal into an error.
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Answer, CliError> {
+        self.send(Method::DELETE, path, &[], None, Duration::ZERO).await
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -102,7 +119,7 @@ impl Rest {
         url.path_segments_mut()
             .expect("http URLs have a path")
             .pop_if_empty()
-            .extend(["v1", "workflows"])
+            .extend(["v1", self.noun])
             .extend(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);

@@ -1,15 +1,15 @@
 //! `hansom workflow`: through the public REST API only.
 
-mod client;
+pub(in crate::cli) mod client;
 mod export;
 mod messages;
 mod operate;
-mod read;
+pub(in crate::cli) mod read;
 mod rehearsal;
-mod show;
+pub(in crate::cli) mod show;
 mod story;
 mod wait;
-mod write;
+pub(in crate::cli) mod write;
 
 use clap::{Args, Subcommand};
 
@@ -61,7 +61,7 @@ pub(crate) struct ServerArg {
     url: Option<String>,
     /// How to print the answer
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    pub(in crate::cli) output: Format,
 }
 
 pub(crate) async fn run(command: WorkflowCommand) -> Result<Exit, CliError> {

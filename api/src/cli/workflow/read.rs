@@ -151,7 +151,7 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
     page(&answer, args.server.output, "event", story::events)
 }
 
-fn page(
+pub(in crate::cli) fn page(
     answer: &Answer,
     format: Format,
     id: &str,
@@ -205,7 +205,7 @@ pub(crate) async fn state(args: StateArgs) -> Result<Exit, CliError> {
     one(&answer, args.server.output, &args.id, show::state)
 }
 
-fn one(
+pub(in crate::cli) fn one(
     answer: &Answer,
     format: Format,
     id: &str,
@@ -219,6 +219,8 @@ fn one(
     Ok(Exit::Ok)
 }
 
-fn given<const N: usize>(pairs: [(&str, Option<String>); N]) -> Vec<(String, String)> {
+pub(in crate::cli) fn given<const N: usize>(
+    pairs: [(&str, Option<String>); N],
+) -> Vec<(String, String)> {
     pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }

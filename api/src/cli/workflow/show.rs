@@ -10,7 +10,7 @@ use super::super::output::{line, plain, table};
 use super::client::Answer;
 
 /// An object of an answer.
-type Row = Map<String, Value>;
+pub(in crate::cli) type Row = Map<String, Value>;
 
 /// How much of a payload fits a cell.
 const CELL: usize = 60;
@@ -59,7 +59,7 @@ fn pretty(value: Option<&Value>) -> String {
 }
 
 /// Lines of a name and a value; those without a value are left out.
-fn pairs(pairs: &[(&str, &str)]) -> Result<(), CliError> {
+pub(in crate::cli) fn pairs(pairs: &[(&str, &str)]) -> Result<(), CliError> {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<_> = pairs
         .iter()
@@ -75,7 +75,7 @@ pub(crate) fn text_of(item: &RawValue, field: &str) -> String {
     text(&item, field)
 }
 
-pub(super) fn text(item: &Row, field: &str) -> String {
+pub(in crate::cli) fn text(item: &Row, field: &str) -> String {
     match item.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
@@ -83,12 +83,12 @@ pub(super) fn text(item: &Row, field: &str) -> String {
     }
 }
 
-pub(super) fn maps(items: &[&RawValue]) -> Vec<Row> {
+pub(in crate::cli) fn maps(items: &[&RawValue]) -> Vec<Row> {
     items.iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
 }
 
 /// The local time to the second, and how long ago that is.
-fn time(text: &str) -> String {
+pub(in crate::cli) fn time(text: &str) -> String {
     let Ok(time) = DateTime::parse_from_rfc3339(text) else { return text.to_owned() };
     format!(
         "{} ({})",
@@ -97,7 +97,7 @@ fn time(text: &str) -> String {
     )
 }
 
-fn second(text: &str) -> String {
+pub(in crate::cli) fn second(text: &str) -> String {
     DateTime::parse_from_rfc3339(text).map_or_else(
         |_| text.to_owned(),
         |time| time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string(),
@@ -120,7 +120,7 @@ fn relative(time: DateTime<Utc>) -> String {
     if seconds < 0 { format!("in {value}{unit}") } else { format!("{value}{unit} ago") }
 }
 
-pub(super) fn short(text: &str) -> String {
+pub(in crate::cli) fn short(text: &str) -> String {
     match text.char_indices().nth(CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

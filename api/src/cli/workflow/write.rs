@@ -57,7 +57,7 @@ pub(crate) struct StartArgs {
     server: ServerArg,
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a label is written KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -116,19 +116,19 @@ fn signal_of(given: &str, id: Option<&str>) -> Result<String, CliError> {
     Ok(object(&signal))
 }
 
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// An object whose values are JSON already: input is sent as it was given.
-pub(super) fn object(members: &[(&str, String)]) -> String {
+pub(in crate::cli) fn object(members: &[(&str, String)]) -> String {
     let members: Vec<_> =
         members.iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
     format!("{{{}}}", members.join(","))
 }
 
 /// JSON as it stands, from a file, or from stdin.
-pub(super) fn json_of(flag: &str, given: &str) -> Result<Box<RawValue>, CliError> {
+pub(in crate::cli) fn json_of(flag: &str, given: &str) -> Result<Box<RawValue>, CliError> {
     let unreadable = |error: std::io::Error| {
         CliError::new(Exit::Usage, format!("{flag} {given} cannot be read"))
             .cause(error.to_string())

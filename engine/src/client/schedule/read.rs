@@ -1,6 +1,6 @@
 //! Looking at schedules.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{read, timetable};
 use crate::address::NAMESPACE;
@@ -98,7 +98,8 @@ impl Client {
         let limit = limit.clamp(1, 200);
         let which = (outcome, before);
         let items = schedule_fire::list(&self.pool, &name, which, i64::from(limit) + 1).await?;
-        Ok(page(items, limit, |last| last.nominal.to_rfc3339()))
+        // With a Z: a plus sign in a URL is a space.
+        Ok(page(items, limit, |last| last.nominal.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
     }
 }
 

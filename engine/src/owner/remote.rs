@@ -7,14 +7,16 @@
 //! the same commit. Of a hot one nobody knows, so it offers again, which does nothing to a row that
 //! is there.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use hansom_core::{Attempt, Direction, Payload, Running, Seq, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Owner;
 use super::resident::{Resident, Scene};
+use super::{After, Dispatch, Owner};
+use crate::address::Part;
 
 /// How an attempt ended that was made elsewhere, as it stands in the inbox.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +52,62 @@ impl From<Outcome> for Attempt {
 pub(crate) fn outcome_of(key: &str) -> Option<(Seq, u32)> {
     let (seq, attempt) = key.strip_prefix("outcome:")?.split_once(':')?;
     Some((Seq(seq.parse().ok()?), attempt.parse().ok()?))
+}
+
+/// What one commit asks for elsewhere; to be done in this order, and in the order of commits.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    /// Attempts to offer.
+    pub(crate) offers: Vec<Dispatch>,
+    /// Attempts whose outcome is committed.
+    pub(crate) over: Vec<(Part, Uuid, Seq, u32)>,
+    /// Runs that unwind, and have actions under way.
+    pub(crate) recalled: Vec<(Part, Uuid)>,
+    /// Runs that closed, and had attempts under way.
+    pub(crate) abandoned: Vec<(Part, Uuid)>,
+}
+
+impl Elsewhere {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.offers.is_empty()
+            && self.over.is_empty()
+            && self.recalled.is_empty()
+            && self.abandoned.is_empty()
+    }
+
+    /// Together with what a later commit asks for.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.offers.extend(later.offers);
+        self.over.extend(later.over);
+        self.recalled.extend(later.recalled);
+        self.abandoned.extend(later.abandoned);
+    }
+
+    /// Leaves the last attempt of each step: there is one row for it.
+    pub(crate) fn keep_last(&mut self) {
+        let mut last = HashMap::with_capacity(self.offers.len());
+        for (at, offer) in self.offers.iter().enumerate() {
+            last.insert((offer.address.run, offer.seq), at);
+        }
+        let mut at = 0..self.offers.len();
+        self.offers.retain(|offer| last.get(&(offer.address.run, offer.seq)) == at.next().as_ref());
+    }
+}
+
+impl After {
+    /// Takes out what is for elsewhere.
+    pub(crate) fn elsewhere(&mut self) -> Elsewhere {
+        let outcomes = self.consumed.iter().filter_map(|(part, run, key)| {
+            let (seq, attempt) = outcome_of(key)?;
+            Some((*part, *run, seq, attempt))
+        });
+        Elsewhere {
+            over: outcomes.collect(),
+            offers: self.dispatches.extract_if(.., |dispatch| dispatch.queue.is_some()).collect(),
+            recalled: std::mem::take(&mut self.recalled),
+            abandoned: std::mem::take(&mut self.abandoned),
+        }
+    }
 }
 
 impl Owner {

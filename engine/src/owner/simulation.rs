@@ -6,6 +6,7 @@
 mod cases;
 mod checks;
 mod database;
+mod elsewhere;
 mod saga;
 mod tally;
 mod worker;
@@ -24,6 +25,7 @@ use super::{NewStart, StartAnswer};
 use crate::Registry;
 use crate::address::{Address, NAMESPACE, Part, part_of};
 use database::Database;
+use elsewhere::Beyond;
 use tally::Tally;
 use worker::{Luck, Worker};
 
@@ -42,6 +44,7 @@ struct World {
     messages: u64,
     acknowledged: HashSet<Uuid>,
     mood: Mood,
+    beyond: Beyond,
 }
 
 /// What this world is like.
@@ -77,6 +80,7 @@ impl World {
             messages: 0,
             acknowledged: HashSet::new(),
             mood,
+            beyond: Beyond::default(),
         }
     }
 
@@ -110,6 +114,7 @@ impl World {
             _ if self.random.random_range(0..12) < self.mood.danger => self.lose(at, tally),
             _ => {}
         }
+        self.beyond(at, tally);
         self.hear_answers(at);
     }
 
@@ -263,8 +268,9 @@ impl World {
             tally.crashes += 1;
             self.names += 1;
             let reborn = Worker::join(self.names, &self.registry, &mut self.database);
-            let starts = std::mem::replace(&mut self.workers[at], reborn).starts;
+            let Worker { starts, outbox, .. } = std::mem::replace(&mut self.workers[at], reborn);
             self.workers[at].starts = starts;
+            self.leave_behind(outbox);
         }
     }
 
@@ -273,6 +279,7 @@ impl World {
         for round in 0..2_000 {
             for at in 0..2 {
                 self.settle_worker(at, tally);
+                self.settle_beyond(at, tally);
                 self.hear_answers(at);
             }
             let open = |status: Status| !status.is_closed() && status != Status::Stuck;

@@ -84,8 +84,13 @@ pub(crate) struct Offers {
 }
 
 impl Offers {
-    /// Adds one, if it is made elsewhere.
-    pub(crate) fn push(&mut self, dispatch: Dispatch) {
+    pub(crate) fn of(dispatches: Vec<Dispatch>) -> Self {
+        let mut offers = Self::default();
+        dispatches.into_iter().for_each(|dispatch| offers.push(dispatch));
+        offers
+    }
+
+    fn push(&mut self, dispatch: Dispatch) {
         let Some(queue) = dispatch.queue.as_deref() else { return };
         self.idempotency_key.push(dispatch.context().idempotency_key());
         self.queue.push(queue.to_owned());

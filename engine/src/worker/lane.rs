@@ -42,6 +42,8 @@ struct Release {
     done: oneshot::Sender<()>,
     /// Memory is dropped; what was written has yet to be committed.
     flushing: Option<i64>,
+    /// It is committed; what it asks for elsewhere is still on its way.
+    carrying: Option<u64>,
 }
 
 type Committing = Pin<Box<dyn Future<Output = (Committer, Fate)>>>;
@@ -230,7 +232,7 @@ impl Lane {
         }
         self.owner.leave(&parts);
         let patience = Instant::now() + patience;
-        self.releases.push(Release { parts, patience, done, flushing: None });
+        self.releases.push(Release { parts, patience, done, flushing: None, carrying: None });
     }
 
     /// Attempts under way are waited for, then memory is dropped, then what was
@@ -247,8 +249,11 @@ impl Lane {
             }
         }
         let (settled, done) = (self.owner.is_settled(), self.commits.done);
-        let flushed =
-            |release: &mut Release| release.flushing.is_some_and(|batch| settled || done >= batch);
+        let (sent, carried) = (self.outbox.sent(), self.outbox.carried());
+        let flushed = |release: &mut Release| {
+            release.flushing.is_some_and(|batch| settled || done >= batch)
+                && *release.carrying.get_or_insert(sent) <= carried
+        };
         for release in self.releases.extract_if(.., flushed) {
             // The membership may have been dropped.
             let _ = release.done.send(());
@@ -300,7 +305,7 @@ impl Lane {
         }
         let mut after = self.owner.committed(&lost);
         if let Some(fenced) = self.commits.fenced {
-            self.outbox.take(fenced, &mut after);
+            self.outbox.send(fenced, after.elsewhere());
         }
         for dispatch in after.dispatches {
             let (attempts, back) = (Arc::clone(&self.shared.attempts), self.back.clone());

@@ -3,7 +3,8 @@
 //! One task for each lane, and one statement at a time for all that has gathered. A write that has
 //! failed is repeated: the rows are found by their keys, so that doing it again changes nothing.
 
-use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hansom_core::Seq;
@@ -13,102 +14,91 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
 use super::told::ToLane;
-use crate::address::Part;
-use crate::owner::remote::outcome_of;
-use crate::owner::{After, Dispatch};
+use crate::owner::remote::Elsewhere;
 use crate::store::commit::Lane;
-use crate::store::task::{self, Key, Offers};
+use crate::store::task;
 
 /// So many commits are carried at once.
 const INTAKE: usize = 64;
 
-/// What one commit asks for.
-struct Work {
-    lane: Lane,
-    offers: Vec<Dispatch>,
-    over: Vec<Key>,
-    recalled: Vec<(Part, Uuid)>,
-    abandoned: Vec<(Part, Uuid)>,
-}
-
 /// The way out of one lane.
-pub(crate) struct Outbox(UnboundedSender<Work>);
+pub(crate) struct Outbox {
+    sender: UnboundedSender<(Lane, Elsewhere)>,
+    sent: u64,
+    carried: Arc<AtomicU64>,
+}
 
 impl Outbox {
     /// Starts the task, which ends when the lane has.
     pub(crate) fn start(pool: PgPool, runtime: &Handle, back: UnboundedSender<ToLane>) -> Self {
         let (sender, work) = unbounded_channel();
-        runtime.spawn(carry(pool, work, back));
-        Self(sender)
+        let carried = Arc::new(AtomicU64::new(0));
+        runtime.spawn(carry(pool, work, back, Arc::clone(&carried)));
+        Self { sender, sent: 0, carried }
     }
 
-    /// Takes what a commit asks for elsewhere; leaves the rest.
-    pub(crate) fn take(&self, lane: Lane, after: &mut After) {
-        let elsewhere = |dispatch: &mut Dispatch| dispatch.queue.is_some();
-        let outcomes = after.consumed.iter().filter_map(|(part, run, key)| {
-            let (seq, attempt) = outcome_of(key)?;
-            Some((*part, *run, seq, attempt))
-        });
-        let work = Work {
-            lane,
-            over: outcomes.collect(),
-            offers: after.dispatches.extract_if(.., elsewhere).collect(),
-            recalled: std::mem::take(&mut after.recalled),
-            abandoned: std::mem::take(&mut after.abandoned),
-        };
-        if !work.is_empty() {
+    /// Takes what a commit asks for elsewhere.
+    pub(crate) fn send(&mut self, lane: Lane, elsewhere: Elsewhere) {
+        if !elsewhere.is_empty() {
+            self.sent += 1;
             // The task ends with the runtime, and so does the lane.
-            let _ = self.0.send(work);
+            let _ = self.sender.send((lane, elsewhere));
         }
     }
-}
 
-impl Work {
-    fn is_empty(&self) -> bool {
-        self.offers.is_empty()
-            && self.over.is_empty()
-            && self.recalled.is_empty()
-            && self.abandoned.is_empty()
+    /// How much it has taken so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
-    fn add(&mut self, later: Self) {
-        self.offers.extend(later.offers);
-        self.over.extend(later.over);
-        self.recalled.extend(later.recalled);
-        self.abandoned.extend(later.abandoned);
+    /// How much of it is where it belongs.
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Acquire)
     }
 }
 
-async fn carry(pool: PgPool, mut work: UnboundedReceiver<Work>, back: UnboundedSender<ToLane>) {
+async fn carry(
+    pool: PgPool,
+    mut work: UnboundedReceiver<(Lane, Elsewhere)>,
+    back: UnboundedSender<ToLane>,
+    carried: Arc<AtomicU64>,
+) {
     let mut gathered = Vec::with_capacity(INTAKE);
-    while work.recv_many(&mut gathered, INTAKE).await > 0 {
+    loop {
+        let count = work.recv_many(&mut gathered, INTAKE).await;
+        if count == 0 {
+            return;
+        }
         // What was committed under another name is fenced on its own.
-        let mut together: Vec<Work> = Vec::new();
-        for work in gathered.drain(..) {
+        let mut together: Vec<(Lane, Elsewhere)> = Vec::new();
+        for (lane, elsewhere) in gathered.drain(..) {
             match together.last_mut() {
-                Some(last) if last.lane.worker == work.lane.worker => last.add(work),
-                _ => together.push(work),
+                Some((last, all)) if last.worker == lane.worker => all.extend(elsewhere),
+                _ => together.push((lane, elsewhere)),
             }
         }
-        for work in together {
-            if let Some(offered) = write(&pool, work, &back).await {
-                // The lane may be gone.
-                let _ = back.send(ToLane::Offered(offered));
-            }
+        let mut offered = Vec::new();
+        for (lane, elsewhere) in together {
+            offered.extend(write(&pool, lane, elsewhere, &back).await);
         }
+        carried.fetch_add(count as u64, Ordering::Release);
+        // The lane may be gone.
+        let _ = back.send(ToLane::Offered(offered));
     }
 }
 
-/// Writes it, as often as it takes; `None` when there was nothing to offer, or the worker has been
-/// buried: whoever follows it offers again.
+/// Writes it, as often as it takes, and answers what is offered: nothing when the worker has been
+/// buried, because whoever follows it offers again.
 async fn write(
     pool: &PgPool,
-    work: Work,
+    lane: Lane,
+    mut elsewhere: Elsewhere,
     back: &UnboundedSender<ToLane>,
-) -> Option<Vec<(Uuid, Seq, u32)>> {
-    let Work { lane, offers, over, recalled, abandoned } = work;
-    let offered: Vec<_> = offers.iter().map(|o| (o.address.run, o.seq, o.attempt)).collect();
-    let offers = columns(offers);
+) -> Vec<(Uuid, Seq, u32)> {
+    let offered = elsewhere.offers.iter().map(|o| (o.address.run, o.seq, o.attempt)).collect();
+    elsewhere.keep_last();
+    let Elsewhere { offers, over, recalled, abandoned } = elsewhere;
+    let offers = task::Offers::of(offers);
     let mut wait = Duration::from_millis(20);
     loop {
         let written = async {
@@ -125,29 +115,12 @@ async fn write(
             Ok::<_, sqlx::Error>(true)
         };
         match written.await {
-            Ok(true) => return (!offered.is_empty()).then_some(offered),
-            Ok(false) => return None,
-            Err(_) if back.is_closed() => return None,
+            Ok(true) => return offered,
+            Ok(false) => return Vec::new(),
+            Err(_) if back.is_closed() => return Vec::new(),
             Err(error) => tracing::warn!(%error, "offer_failed"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(1));
     }
-}
-
-/// One row for each step: the last of its attempts.
-fn columns(offers: Vec<Dispatch>) -> Offers {
-    let mut columns = Offers::default();
-    let mut last: HashMap<(Uuid, Seq), u32> = HashMap::with_capacity(offers.len());
-    for offer in &offers {
-        let attempt = last.entry((offer.address.run, offer.seq)).or_default();
-        *attempt = offer.attempt.max(*attempt);
-    }
-    for offer in offers {
-        if last.get(&(offer.address.run, offer.seq)) == Some(&offer.attempt) {
-            last.remove(&(offer.address.run, offer.seq));
-            columns.push(offer);
-        }
-    }
-    columns
 }

@@ -7,7 +7,7 @@ use hansom_engine::{ClaimRequest, Client, Settings, Task, TaskError, TaskToken, 
 use hansom_postgres::testing::TestDatabase;
 use sqlx::PgPool;
 
-use crate::crew::{LEASE, Process, audit, count, parent, sql, until};
+use crate::crew::{LEASE, Process, audit, count, parent, shared_out, shares, sql, until};
 use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
 
 pub(crate) const AT_ONCE: Ride = Ride { patience_ms: 0 };
@@ -173,4 +173,37 @@ async fn whoever_performs_a_step_of_a_cancelled_saga_is_told_and_waited_for() {
     assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Cancelled);
     audit(&sql).await;
     worker.drain().await;
+}
+
+#[tokio::test]
+async fn partitions_are_handed_over_only_when_what_was_committed_is_offered() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, starter) = worker(&database, &world, &["charge"]).await;
+    shared_out(&sql, &[16]).await;
+    let mut slow = sql.begin().await.unwrap();
+    sqlx::query("lock table hansom.task in share mode").execute(&mut *slow).await.unwrap();
+    for n in 0..16 {
+        starter.start::<Trip>(&format!("t{n}"), &AT_ONCE).await.unwrap();
+    }
+    let waiting = "select count(*) from pg_locks where not granted";
+    until("an offer is on its way", async || count(&sql, waiting).await > 0).await;
+    let (two, client) = worker(&database, &world, &["charge"]).await;
+    // Longer than attempts under way are waited for.
+    let early = tokio::time::timeout(Duration::from_secs(8), shared_out(&sql, &[8, 8])).await;
+    assert!(early.is_err(), "what is on its way is waited for, however long");
+    slow.commit().await.unwrap();
+    shared_out(&sql, &[8, 8]).await;
+    for _ in 0..16 {
+        let task = claim(&client, "charge").await;
+        assert_eq!(task.attempt, 1);
+        client.complete_task(&task.token, json("paid")).await.unwrap();
+    }
+    for n in 0..16 {
+        let outcome = client.result(&format!("t{n}"), SOON).await.unwrap();
+        assert_eq!(outcome.status, Status::Completed);
+    }
+    audit(&sql).await;
+    one.drain().await;
+    two.drain().await;
 }

@@ -203,3 +203,29 @@ fn a_start_that_nobody_waits_for_any_more_is_not_made() {
     owner.start(big_start(1, false).0, now);
     assert!(owner.seal().is_none());
 }
+
+#[test]
+fn a_parked_run_whose_attempt_elsewhere_failed_is_hot_until_the_next_is_offered() {
+    let mut stage = Stage::new(&[Step::Far]);
+    let mut one = stage.owner();
+    one.carry(Luck::Good, &mut stage.database, &mut Tally::default());
+    stage.look(&mut one);
+    for _ in 0..4 {
+        stage.wait(6 * SECOND);
+        one.owner.evict(stage.now);
+        stage.commit(&mut one);
+    }
+    let hot = |stage: &Stage| stage.database.rows().next().unwrap().cached.hot;
+    assert!(!hot(&stage), "whoever performs it needs no owner");
+    let failed = r#"{"failed":{"reason":"the network is down"}}"#.to_owned();
+    stage.database.send(&stage.address, "outcome:0:1".to_owned(), None, Some(failed));
+    stage.look(&mut one);
+    stage.wait(5 * SECOND);
+    one.owner.ring(stage.now);
+    stage.commit(&mut one);
+    assert!(hot(&stage), "what is dispatched and not offered would be forgotten with its owner");
+    stage.database.bury(one.name, false);
+    let mut two = stage.owner();
+    two.carry(Luck::Good, &mut stage.database, &mut Tally::default());
+    assert_eq!(stage.database.offered_attempts(), [2]);
+}

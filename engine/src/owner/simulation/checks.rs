@@ -7,6 +7,7 @@ use hansom_core::{
 };
 
 use super::database::{Database, Row};
+use super::elsewhere;
 use crate::Registry;
 
 /// Panics where a run breaks a promise.
@@ -51,6 +52,7 @@ fn made(event: &Event, before: &Ledger, at: Timestamp) {
     if let Event::AttemptFailed { seq, attempt, .. } | Event::AttemptLost { seq, attempt } = event {
         let running = &before.running()[seq];
         assert_eq!(running.attempt, *attempt, "attempts are counted one by one");
+        elsewhere::survives(event, &running.call.activity, at);
         assert!(running.retry_at.is_none_or(|due| due <= at), "it was not due: {event:?}");
     }
 }

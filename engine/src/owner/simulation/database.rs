@@ -9,6 +9,7 @@ use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
 use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Message, Sent, Stored};
+use super::elsewhere;
 use crate::address::{Address, Part};
 
 pub(super) type WorkerId = u64;
@@ -81,6 +82,7 @@ pub(super) struct Database {
     alarms: BTreeMap<Alarm, Arc<Address>>,
     inbox: BTreeMap<(Part, Uuid, String), Waiting>,
     arrivals: u64,
+    pub(super) tasks: BTreeMap<elsewhere::Step, elsewhere::Task>,
 }
 
 impl Database {
@@ -349,7 +351,7 @@ impl Database {
         })
     }
 
-    fn ledger(&self, run: Uuid) -> Ledger {
+    pub(super) fn ledger(&self, run: Uuid) -> Ledger {
         let mut ledger = Ledger::default();
         for (at, events) in self.history(run) {
             for event in events {

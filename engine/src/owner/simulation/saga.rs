@@ -39,6 +39,29 @@ impl Activity for Unact {
     }
 }
 
+/// The same, but elsewhere.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Far(usize);
+impl Activity for Far {
+    const NAME: &'static str = "far";
+    type Output = ();
+    type Error = No;
+    fn options() -> ActivityOptions {
+        ActivityOptions { retry: policy(8), ..ActivityOptions::default() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Unfar(usize);
+impl Activity for Unfar {
+    const NAME: &'static str = "unfar";
+    type Output = ();
+    type Error = Never;
+    fn options_as_undo() -> ActivityOptions {
+        ActivityOptions { retry: policy(4), ..ActivityOptions::default() }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct Note(usize);
 impl Activity for Note {
@@ -68,6 +91,12 @@ pub(super) enum Step {
     Try,
     /// Two at once.
     Both,
+    /// Act elsewhere, and fail with it.
+    Far,
+    /// One here and one elsewhere, at once.
+    Mixed,
+    /// Act elsewhere, but wait no longer than so many milliseconds.
+    RaceFar(u64),
     /// Act, but wait no longer than so many milliseconds.
     Race(u64),
     Sleep(u64),
@@ -82,7 +111,8 @@ pub(super) struct Saga;
 
 impl Workflow for Saga {
     const NAME: &'static str = "saga";
-    const ACTIVITIES: &'static [&'static str] = &[Act::NAME, Unact::NAME, Note::NAME];
+    const ACTIVITIES: &'static [&'static str] =
+        &[Act::NAME, Unact::NAME, Note::NAME, Far::NAME, Unfar::NAME];
     const SIGNALS: &'static [SignalType] = &[SignalType::of::<Ping>()];
     type Input = Vec<Step>;
     type Output = usize;
@@ -99,6 +129,18 @@ impl Workflow for Saga {
                     let right = ctx.run(Act(100 + n)).undo(Unact(100 + n));
                     let (left, right) = ctx.join(left, right).await;
                     left.and(right)?;
+                }
+                Step::Far => ctx.run(Far(n)).undo(Unfar(n)).await?,
+                Step::Mixed => {
+                    let here = ctx.run(Act(n)).undo(Unact(n));
+                    let there = ctx.run(Far(n)).undo(Unfar(n));
+                    let (here, there) = ctx.join(here, there).await;
+                    here.and(there)?;
+                }
+                Step::RaceFar(ms) => {
+                    let far = ctx.run(Far(n)).undo(Unfar(n));
+                    // In time or not, it goes on.
+                    let _ = ctx.timeout(Duration::from_millis(ms), far).await;
                 }
                 Step::Race(ms) => {
                     let act = ctx.run(Act(n)).undo(Unact(n));
@@ -127,7 +169,10 @@ impl Workflow for Saga {
 
 /// One to five steps.
 pub(super) fn plan(random: &mut SmallRng) -> Vec<Step> {
-    let mut step = || match random.random_range(0..16) {
+    let mut step = || match random.random_range(0..22) {
+        16..=18 => Step::Far,
+        19..=20 => Step::Mixed,
+        21 => Step::RaceFar(random.random_range(0..5_000)),
         0..=3 => Step::Do,
         4 => Step::Try,
         5..=6 => Step::Both,
@@ -153,5 +198,6 @@ impl<A: Activity> Handler<A> for Nobody {
 pub(super) fn registry() -> Registry {
     let handlers =
         Handlers::default().with::<Act>(Nobody).with::<Unact>(Nobody).with::<Note>(Nobody);
+    let handlers = handlers.remote::<Far>().remote::<Unfar>();
     Registry::new(Workflows::default().with::<Saga>(), handlers).unwrap()
 }

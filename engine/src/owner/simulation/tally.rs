@@ -17,6 +17,12 @@ pub(super) struct Tally {
     pub(super) cancelled: u64,
     pub(super) exhausted: u64,
     pub(super) poison: u64,
+    pub(super) offers_fenced: u64,
+    pub(super) offered_again: u64,
+    pub(super) withdrawn: u64,
+    pub(super) too_late: u64,
+    pub(super) settled: u64,
+    pub(super) expired: u64,
 }
 
 impl Tally {
@@ -37,6 +43,12 @@ impl Tally {
             self.cancelled,
             self.exhausted,
             self.poison,
+            self.offers_fenced,
+            self.offered_again,
+            self.withdrawn,
+            self.too_late,
+            self.settled,
+            self.expired,
         ];
         fired.iter().all(|count| *count > 0)
     }

@@ -4,15 +4,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hansom_core::{Attempt, Timestamp};
+use hansom_core::{Attempt, Seq, Timestamp};
 use tokio::sync::oneshot::Receiver;
 use uuid::Uuid;
 
 use super::super::{
-    After, AlarmRow, Answer, Dispatch, HORIZON, Message, NewStart, Owner, StartAnswer, Stored,
+    AlarmRow, Answer, Dispatch, HORIZON, Message, NewStart, Owner, StartAnswer, Stored,
 };
 use super::PARTITIONS;
 use super::database::{Database, Packet, WorkerId};
+use super::elsewhere::Outbox;
 use super::tally::Tally;
 use crate::Registry;
 use crate::address::{Address, Part};
@@ -25,6 +26,7 @@ enum Errand {
     Loaded { asked: Vec<Arc<Address>>, stored: Vec<Stored>, next: Option<(Vec<Part>, Uuid)> },
     Inbox(Vec<Message>),
     Alarms(Vec<AlarmRow>),
+    Offered(Vec<(Uuid, Seq, u32)>),
 }
 
 /// What becomes of a commit.
@@ -40,6 +42,7 @@ pub(super) enum Luck {
 struct Release {
     parts: Vec<Part>,
     flushing: Option<i64>,
+    carrying: Option<u64>,
 }
 
 pub(super) struct Worker {
@@ -56,6 +59,7 @@ pub(super) struct Worker {
     loading: bool,
     release: Option<Release>,
     done: i64,
+    pub(super) outbox: Outbox,
 }
 
 impl Worker {
@@ -73,6 +77,7 @@ impl Worker {
             loading: false,
             release: None,
             done: 0,
+            outbox: Outbox::default(),
         }
     }
 
@@ -111,7 +116,7 @@ impl Worker {
     pub(super) fn begin_release(&mut self, parts: Vec<Part>) {
         if self.release.is_none() && !self.fenced && !parts.is_empty() {
             self.owner.leave(&parts);
-            self.release = Some(Release { parts, flushing: None });
+            self.release = Some(Release { parts, flushing: None, carrying: None });
         }
     }
 
@@ -128,7 +133,8 @@ impl Worker {
             release.flushing = Some(self.owner.gathering());
         }
         let flushed = release.flushing.is_some_and(|batch| self.done >= batch);
-        if release.flushing.is_some() && (flushed || self.owner.is_settled()) {
+        let committed = release.flushing.is_some() && (flushed || self.owner.is_settled());
+        if committed && *release.carrying.get_or_insert(self.outbox.sent) <= self.outbox.carried {
             let parts = self.release.take().map(|release| release.parts).unwrap_or_default();
             if !database.is_buried(self.name) {
                 database.release(self.name, &parts);
@@ -167,16 +173,23 @@ impl Worker {
         self.packet = None;
         self.done += 1;
         tally.lost_starts += u64::try_from(lost.len()).unwrap();
-        let After { dispatches, .. } = self.owner.committed(&lost);
-        for dispatch in dispatches {
-            let intended = database.intends(&dispatch, now);
+        let mut after = self.owner.committed(&lost);
+        let elsewhere = after.elsewhere();
+        for dispatch in after.dispatches.iter().chain(&elsewhere.offers) {
+            let intended = database.intends(dispatch, now);
             assert!(
                 intended,
                 "an effect without an intent, or too early: {dispatch:?} {now:?} {:#?}",
                 database.history(dispatch.address.run)
             );
-            self.attempts.push(dispatch);
         }
+        self.attempts.extend(after.dispatches);
+        self.outbox.send(self.name, elsewhere);
+    }
+
+    /// The rows of these are there; that is yet to be heard.
+    pub(super) fn offered(&mut self, offered: Vec<(Uuid, Seq, u32)>) {
+        self.errands.push_back(Errand::Offered(offered));
     }
 
     /// The attempt at `index` is answered; `again` leaves it to answer once more.
@@ -246,6 +259,7 @@ impl Worker {
                 }
             }
             Some(Errand::Alarms(alarms)) => self.owner.alarms(alarms),
+            Some(Errand::Offered(offered)) => self.owner.offered(offered, now),
             None => {}
         }
     }

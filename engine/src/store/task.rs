@@ -86,7 +86,9 @@ pub(crate) struct Offers {
 impl Offers {
     pub(crate) fn of(dispatches: Vec<Dispatch>) -> Self {
         let mut offers = Self::default();
-        dispatches.into_iter().for_each(|dispatch| offers.push(dispatch));
+        for dispatch in dispatches {
+            offers.push(dispatch);
+        }
         offers
     }
 

@@ -7,7 +7,7 @@ use hansom_engine::{ClaimRequest, Client, Settings, Task, TaskError, TaskToken, 
 use hansom_postgres::testing::TestDatabase;
 use sqlx::PgPool;
 
-use crate::crew::{LEASE, Process, audit, count, parent, shared_out, shares, sql, until};
+use crate::crew::{LEASE, Process, audit, count, parent, shared_out, sql, until};
 use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
 
 pub(crate) const AT_ONCE: Ride = Ride { patience_ms: 0 };

@@ -207,9 +207,9 @@ async fn handlers_that_hold_on_to_their_transactions_are_in_nobody_elses_way() {
         client.start::<Transfer>(&format!("t{n}"), &AT_ONCE).await.unwrap();
     }
     until("two hold on", async || at_the_gate(&sql).await > 0).await;
-    let own = "select count(*) from pg_stat_activity
-        where datname = current_database() and backend_xid is not null and state <> 'idle'
-          and query not like 'select hansom.commit%'";
+    let own = "select count(distinct pid) from pg_locks
+        where relation = 'hansom.outcome'::regclass and mode = 'RowExclusiveLock'
+          and database = (select oid from pg_database where datname = current_database())";
     let begun = Instant::now();
     while begun.elapsed() < lease {
         assert!(count(&sql, own).await <= 2, "no more than two at a time");

@@ -179,10 +179,7 @@ impl Owner {
             started_at: now,
             labels,
         });
-        let mut scene = self.scene(address.part, now);
-        for event in events {
-            run.tell(event, &mut scene);
-        }
+        run.begin(events, &mut self.scene(address.part, now));
         self.keep(run, now);
     }
 

@@ -100,7 +100,7 @@ pub(crate) struct Versions {
     pub(crate) recorded: BTreeSet<String>,
     /// As the body was told already.
     pub(crate) told: BTreeMap<String, bool>,
-    /// There is more history: what it does not say was not so.
+    /// The body has asked for more: what history does not say of that was not so.
     pub(crate) replaying: bool,
 }
 

@@ -27,19 +27,24 @@ impl Machine {
     ) -> Self {
         let mut machine = Self::new(kind, seed);
         let history: Vec<_> = history.into_iter().collect();
-        let mut left: usize = history.iter().map(|(_, events)| events.len()).sum();
+        let mut asked = 0_usize;
         {
             let mut state = machine.ctx.0.borrow_mut();
             let all = history.iter().flat_map(|(_, events)| events);
             state.versions.recorded.extend(all.filter_map(|event| match event {
-                Event::Asked(Command::Patched { id }) => Some(id.clone()),
+                Event::Asked(command) => {
+                    asked += 1;
+                    let Command::Patched { id } = command else { return None };
+                    Some(id.clone())
+                }
                 _ => None,
             }));
         }
         for (at, events) in history {
             for event in events {
-                left -= 1;
-                machine.ctx.0.borrow_mut().versions.replaying = left > 0;
+                // What was told last may not have reached the body yet.
+                asked -= usize::from(matches!(event, Event::Asked(_)));
+                machine.ctx.0.borrow_mut().versions.replaying = asked > 0;
                 machine.recall(event, at);
                 watch(&machine);
             }

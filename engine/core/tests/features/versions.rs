@@ -49,6 +49,17 @@ fn a_patch_divides_old_runs_from_new_ones_and_can_be_retired() {
     assert!(replay_with::<3, _>(&newest), "a run from after the retirement records nothing");
 }
 
+#[test]
+fn a_run_that_was_told_more_than_its_start_before_its_body_began_has_the_change() {
+    // As one that is begun together with a signal, and so by two events.
+    let (name, id, payload) = ("go".to_owned(), "1".to_owned(), Payload::of(&()).unwrap());
+    let told = Event::Signalled { name, id, payload };
+    let events = vec![Event::started(Payload::of(&()).unwrap()), told];
+    let (kind, now) = (Some(WorkflowType::of::<Version<1>>()), hansom_core::Timestamp(1));
+    let mut machine = Machine::replay(kind, 7, [(now, events)]);
+    assert!(matches!(&machine.take(now)[..], [Event::Asked(Command::Patched { .. }), ..]));
+}
+
 fn replay_with<const N: u8, W: Workflow>(script: &Script<W>) -> bool {
     let kind = Some(WorkflowType::of::<Version<N>>());
     let machine = Machine::replay(kind, 7, script.history().iter().cloned());

@@ -105,6 +105,7 @@ impl Resident {
         if self.machine.ledger().alarms().get(&seq) != Some(&due) {
             return false;
         }
+        self.not_before(due);
         match self.machine.ledger_mut().ring(seq) {
             Rang::Nothing => return false,
             Rang::Timer => self.tell(Event::Fired { seq }, scene),

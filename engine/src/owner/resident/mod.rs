@@ -102,6 +102,15 @@ impl Resident {
         self.panics + 1 < PANICS && self.machine.fault().is_some_and(panicked)
     }
 
+    /// It begins: what it is told with its start comes before anything that follows.
+    pub(crate) fn begin(&mut self, events: Vec<Event>, scene: &mut Scene<'_>) {
+        for event in events {
+            let at = self.write(&event, scene);
+            self.machine.deliver(event, at);
+        }
+        self.go_on(scene);
+    }
+
     /// Something happened: written down with all that follows from it.
     pub(crate) fn tell(&mut self, event: Event, scene: &mut Scene<'_>) {
         let was_stuck = self.machine.ledger().status() == Status::Stuck;
@@ -169,6 +178,13 @@ impl Resident {
         match self.slots.history {
             Some(_) if self.slots.batch == scene.batch.number => self.last_at,
             _ => self.last_at.max(scene.now),
+        }
+    }
+
+    /// What happens next takes a row of its own, if the one being written is of an earlier time.
+    fn not_before(&mut self, time: Timestamp) {
+        if self.last_at < time {
+            self.slots.history = None;
         }
     }
 

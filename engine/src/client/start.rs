@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgExecutor;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -23,6 +23,12 @@ use crate::worker::told::ToLane;
 
 /// A commit that takes longer is not waited for; it may still take place.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whether an open transaction has ended is looked at first after this …
+const LOOK: Duration = Duration::from_millis(10);
+/// … and then less and less often, down to this.
+const LOOKS: Duration = Duration::from_millis(250);
+
+const OPEN: &str = "a transaction that is open has started it";
 
 /// So many labels of one workflow.
 const LABELS_MAX: usize = 32;
@@ -141,19 +147,17 @@ impl Client {
         address: &Address,
         request: &StartRequest,
     ) -> Result<bool, ClientError> {
-        let events = self.first_events(request)?;
         // Kept until the commit: what waits for one is bounded, also when nobody waits for it.
         let permit = Arc::clone(&self.starts).acquire_owned();
         let permit = tokio::time::timeout(PATIENCE, permit).await;
         let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?.ok();
-        let labels = labels(request)?;
         if let Some(lane) = self.hub.lane_of(address.part) {
             let (reply, answer) = oneshot::channel();
             let start = NewStart {
                 address: address.clone(),
                 workflow_type: request.workflow_type.clone(),
-                events: events.clone(),
-                labels: labels.clone(),
+                events: self.first_events(request)?,
+                labels: labels(request)?,
                 reply,
                 permit,
             };
@@ -172,14 +176,24 @@ impl Client {
             let bytes = request.input.get().len();
             tracing::warn!(workflow_id = %address.workflow_id, run = %address.run, bytes, "payload_large");
         }
+        self.start_past_owner(address, request).await
+    }
+
+    /// Through the database; false when the id is taken, or may be by a transaction that is open.
+    async fn start_past_owner(
+        &self,
+        address: &Address,
+        request: &StartRequest,
+    ) -> Result<bool, ClientError> {
+        let (events, labels) = (first_row(&self.first_events(request)?), labels(request)?);
         let start = workflow::NewRun {
             address,
             workflow_type: &request.workflow_type,
-            events: &first_row(&events),
+            events: &events,
             labels: labels.as_deref(),
             deadline: request.deadline,
         };
-        Ok(workflow::start(&self.pool, &start).await?)
+        Ok(workflow::try_start(&self.pool, &start).await?.unwrap_or(false))
     }
 
     /// The events that it begins with.
@@ -213,8 +227,25 @@ impl Client {
         mut address: Address,
         request: &StartRequest,
     ) -> Result<Started, ClientError> {
+        let (begun, mut wait) = (Instant::now(), LOOK);
         loop {
-            let row = self.row(&request.workflow_id).await?;
+            let row = match self.row(&request.workflow_id).await {
+                Ok(row) if row.run_no >= address.run_no => row,
+                Err(error) if !matches!(error, ClientError::NotFound(_)) => return Err(error),
+                // Whoever has the id cannot be seen: a transaction is open. Its owner is not asked
+                // again, because all else in its commit would wait.
+                Ok(_) | Err(_) => {
+                    if begun.elapsed() > PATIENCE {
+                        return Err(sqlx::Error::Io(std::io::Error::other(OPEN)).into());
+                    }
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LOOKS);
+                    if self.start_past_owner(&address, request).await? {
+                        return Ok(Started { run: address.run, existing: false });
+                    }
+                    continue;
+                }
+            };
             let same = compare(&self.pool, &row, request).await;
             if row.run == address.run {
                 return Ok(Started { run: row.run, existing: false });

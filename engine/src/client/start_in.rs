@@ -33,10 +33,11 @@ impl Client {
     /// In a [`TransactionHandler`](crate::TransactionHandler) `tx` is that of the step: the
     /// workflow is started exactly once with it.
     ///
-    /// As long as the transaction is open, other starts of the same id wait for it; keep it
-    /// short. A worker begins with the workflow once it has heard of the commit (at once, as a
-    /// rule; within a second in any case). In a transaction at repeatable read or above, a start
-    /// that has lost against a concurrent one is a serialization failure, as is usual there.
+    /// As long as the transaction is open, other starts of the same id wait for it, and nothing
+    /// else does; keep it short. A worker begins with the workflow once it has heard of the commit
+    /// (at once, as a rule; within a second in any case). In a transaction at repeatable read or
+    /// above, a start that has lost against a concurrent one is a serialization failure, as is
+    /// usual there.
     ///
     /// # Errors
     ///

@@ -8,6 +8,8 @@
 //!
 //! * *The child's id is taken.* Then the same transaction leaves the parent a message
 //!   that says so; orders to a run that never was are consumed by nobody.
+//! * *The child's id is in somebody's open transaction.* The child is left in a table instead,
+//!   and tried until that has ended, or its parent orders it to end.
 //! * *A message comes for a run that has gone on in another.* It is left again, for that
 //!   one, by the transaction that consumes it. Ids go along, so nothing is heard twice.
 //! * *A child closes after its parent.* Its report is consumed and changes nothing.

@@ -116,7 +116,7 @@ pub(crate) struct NewRun<'a> {
     pub(crate) deadline: Option<DateTime<Utc>>,
 }
 
-/// Starts a run where another process owns the partition; false when the id is taken.
+/// Starts a run in a transaction of the caller's; false when the id is taken.
 pub(crate) async fn start(db: impl PgExecutor<'_>, run: &NewRun<'_>) -> Result<bool, sqlx::Error> {
     let NewRun { address, workflow_type, events, labels, deadline } = run;
     sqlx::query_scalar!(
@@ -133,6 +133,34 @@ pub(crate) async fn start(db: impl PgExecutor<'_>, run: &NewRun<'_>) -> Result<b
     )
     .fetch_one(db)
     .await
+}
+
+/// Starts a run; false when the id is taken, `None` when a transaction may have it that is open.
+pub(crate) async fn try_start(
+    pool: &PgPool,
+    run: &NewRun<'_>,
+) -> Result<Option<bool>, sqlx::Error> {
+    let NewRun { address, workflow_type, events, labels, deadline } = run;
+    sqlx::query_scalar!(
+        "select hansom.try_start($1, $2, $3, $4, $5, $6, $7, $8, $9, '20ms')",
+        address.part,
+        &*address.namespace,
+        &*address.workflow_id,
+        address.run_no,
+        address.run,
+        workflow_type,
+        events,
+        *labels,
+        *deadline,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Tries again to start children of these partitions whose ids were in open transactions.
+pub(crate) async fn start_late(pool: &PgPool, parts: &[Part]) -> Result<(), sqlx::Error> {
+    sqlx::query!("select hansom.start_late($1)", parts).execute(pool).await?;
+    Ok(())
 }
 
 /// Runs of these addresses, with their histories; and those that are there but

@@ -34,6 +34,8 @@ const ALARMS: usize = 20_000;
 const EXPIRE: Duration = Duration::from_secs(1);
 /// … and so many are settled at once.
 const EXPIRED: i32 = 1_000;
+/// Children that could not be started are tried again this often.
+const LATE: Duration = Duration::from_secs(1);
 /// What closed runs have left is looked for this often.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -54,6 +56,7 @@ pub(crate) struct Errands {
     inbox: Routine,
     alarms: Routine,
     expiry: Routine,
+    late: Routine,
     sweep: Routine,
 }
 
@@ -102,6 +105,7 @@ impl Errands {
             inbox: Routine::new(),
             alarms: Routine::new(),
             expiry: Routine::new(),
+            late: Routine::new(),
             sweep: Routine::new(),
         }
     }
@@ -151,11 +155,18 @@ impl Errands {
         self.tidy(owner);
     }
 
-    /// What is left behind: attempts elsewhere that are too late, and rows of closed runs.
+    /// What is left behind: attempts elsewhere that are too late, children that have not begun, and
+    /// rows of closed runs.
     fn tidy(&mut self, owner: &Owner) {
         if self.expiry.begin(EXPIRE.mul_f64(rand::random_range(0.8..1.2))) {
             self.fetch(owner.parts(), |pool, parts| async move {
                 Ok(ToLane::Expired(task::expire(&pool, &parts, EXPIRED).await?))
+            });
+        }
+        if self.late.begin(LATE.mul_f64(rand::random_range(0.8..1.2))) {
+            self.fetch(owner.parts(), |pool, parts| async move {
+                workflow::start_late(&pool, &parts).await?;
+                Ok(ToLane::Tried)
             });
         }
         if self.sweep.begin(SWEEP.mul_f64(rand::random_range(0.8..1.2))) {
@@ -217,6 +228,10 @@ impl Errands {
         if count > 0 {
             self.poke();
         }
+    }
+
+    pub(crate) fn tried(&mut self) {
+        self.late.end(LATE);
     }
 
     pub(crate) fn swept(&mut self) {

@@ -179,6 +179,7 @@ impl Lane {
             }
             ToLane::Offered(offered) => self.owner.offered(offered, now),
             ToLane::Expired(count) => self.errands.expired(count),
+            ToLane::Tried => self.errands.tried(),
             ToLane::Swept => self.errands.swept(),
         }
     }

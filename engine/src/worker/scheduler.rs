@@ -123,8 +123,8 @@ impl Scheduler {
             }
         }
         match self.write(&items).await {
-            // The database will never take it as it is: each for itself, then.
-            Err(error) if is_data(&error) => {
+            // The database will never take it as it is, or not now: each for itself, then.
+            Err(error) if is_data(&error) || is_late(&error) => {
                 tracing::warn!(%error, "schedules_refused");
                 self.one_by_one(items).await
             }
@@ -144,6 +144,8 @@ impl Scheduler {
                     }
                     self.write(&[item]).await
                 }
+                // It is still due, and will be looked at again.
+                Err(error) if is_late(&error) => Ok(0),
                 written => written,
             };
             taken += written?;
@@ -232,6 +234,12 @@ impl Scheduler {
 fn is_data(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
+/// Whether a workflow id it starts is in a transaction that is open.
+fn is_late(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "55P03")
 }
 
 impl Decided {

@@ -36,6 +36,8 @@ pub(crate) enum ToLane {
     Offered(Vec<(Uuid, Seq, u32)>),
     /// So many attempts elsewhere were too late; their outcomes are in the inbox.
     Expired(i32),
+    /// Children that could not be started were tried again.
+    Tried,
     /// What closed runs had left is gone.
     Swept,
 }

@@ -13,6 +13,7 @@ mod heartbeats;
 mod kin;
 mod kit;
 mod legacies;
+mod open;
 mod outcomes;
 mod plan;
 mod queries;

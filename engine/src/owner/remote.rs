@@ -180,8 +180,8 @@ impl Resident {
 
     /// Has whoever performs something for this run told that nobody needs it any more. What nobody
     /// has claimed is withdrawn, and answered as failed: whether an earlier attempt happened is not
-    /// known, so that its undo voids it.
-    pub(super) fn call_back(&mut self, scene: &mut Scene<'_>) {
+    /// known, so that its undo voids it. Whether there is anybody to be told.
+    pub(super) fn call_back(&mut self, scene: &mut Scene<'_>) -> bool {
         let (ledger, address) = (self.machine.ledger(), &self.address);
         if ledger.status().is_closed() {
             if !self.elsewhere.is_empty() || !self.in_flight.is_empty() {
@@ -195,7 +195,9 @@ impl Resident {
             });
             if forward {
                 scene.batch.after.recalled.push((address.part, address.run));
+                return true;
             }
         }
+        false
     }
 }

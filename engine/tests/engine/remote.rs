@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use hansom_core::{Direction, Payload, Status};
 use hansom_engine::{ClaimRequest, Client, Settings, Task, TaskError, TaskToken, Worker, connect};
 use hansom_postgres::testing::TestDatabase;
-use sqlx::PgPool;
 
 use crate::crew::{LEASE, Process, audit, count, parent, shared_out, sql, until};
 use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
@@ -93,28 +92,32 @@ async fn an_attempt_elsewhere_outlives_a_drain_that_does_not_wait_for_it() {
     two.drain().await;
 }
 
-/// What no row of the task may show: that somebody offered it anew.
-async fn untouched(sql: &PgPool) -> (String, i32) {
-    let row = "select token || ' ' || offered_at, attempt from hansom.task";
-    sqlx::query_as(row).fetch_one(sql).await.unwrap()
-}
-
 #[tokio::test]
 async fn an_attempt_elsewhere_outlives_the_kill_of_its_owner_and_nobody_is_charged() {
     let (database, world) = (fresh().await, World::default());
     let sql = sql(database.url()).await;
     let process = Process::of(&database, "remote::a_process_that_offers");
     until("it is offered", async || count(&sql, TASKS).await == 1).await;
-    let (two, client) = worker(&database, &world, &["charge"]).await;
-    let task = claim(&client, "charge").await;
-    let before = untouched(&sql).await;
+    let claim = "select part || '.' || run || '.' || seq || '.' || token || '.' || activity
+        from hansom.claim_tasks(array['charge'], 'sql', 1)";
+    let token: String = sqlx::query_scalar(claim).fetch_one(&sql).await.unwrap();
+    let row = "select xmin::text || ' ' || ctid::text from hansom.task";
+    let before: String = sqlx::query_scalar(row).fetch_one(&sql).await.unwrap();
     process.kill();
-    let orphan = "select count(*) from hansom.worker";
-    until("it is buried", async || count(&sql, orphan).await == 1).await;
+    let (two, client) = worker(&database, &world, &["charge"]).await;
     let owned = "select count(*) from hansom.partition where owner is not null";
-    until("all is taken over", async || count(&sql, owned).await == 16).await;
-    assert_eq!(untouched(&sql).await, before);
-    client.complete_task(&task.token, json("paid")).await.unwrap();
+    let workers = "select count(*) from hansom.worker";
+    until("all is taken over", async || {
+        count(&sql, workers).await == 1 && count(&sql, owned).await == 16
+    })
+    .await;
+    // Whatever the new owner does with what it has taken over, it does before this.
+    client.start::<Trip>("t2", &AT_ONCE).await.unwrap();
+    until("another is offered", async || count(&sql, TASKS).await == 2).await;
+    let first = "select xmin::text || ' ' || ctid::text from hansom.task where state = 1";
+    let after: String = sqlx::query_scalar(first).fetch_one(&sql).await.unwrap();
+    assert_eq!(after, before, "nobody has offered it anew");
+    client.complete_task(&token.parse().unwrap(), json("paid")).await.unwrap();
     assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Completed);
     let lost =
         "select count(*) from hansom.event where what ?| array['attempt_lost', 'attempt_failed']";
@@ -148,6 +151,40 @@ async fn what_nobody_has_claimed_is_withdrawn_when_its_saga_is_cancelled() {
     assert!(none.is_empty(), "{none:?}");
     audit(&sql).await;
     worker.drain().await;
+}
+
+/// Of a run that nobody had in memory, so that the next owner would not have looked at it.
+#[tokio::test]
+async fn what_an_owner_was_killed_before_it_could_withdraw_the_next_one_withdraws() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database, &world, &["charge"]).await;
+    client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
+    until("it is offered", async || count(&sql, TASKS).await == 1).await;
+    one.drain().await;
+    for statement in [
+        "update hansom.workflow set hot = false",
+        "create function refuse() returns trigger language plpgsql as
+         $$ begin raise exception 'not yet'; end $$",
+        "create trigger refuse before update on hansom.task for each row
+         when (new.cancelled) execute function refuse()",
+        "insert into hansom.inbox (part, run, message, namespace, workflow_id, run_no)
+         select part, run, 'cancel', namespace, workflow_id, run_no from hansom.workflow",
+    ] {
+        sqlx::query(statement).execute(&sql).await.unwrap();
+    }
+    let process = Process::of(&database, "remote::a_process_that_offers");
+    let unwinds = "select count(*) from hansom.workflow where status = 1";
+    until("it unwinds", async || count(&sql, unwinds).await == 1).await;
+    process.kill();
+    sqlx::query("drop trigger refuse on hansom.task").execute(&sql).await.unwrap();
+    let waiting = "select count(*) from hansom.task where state = 0 and not cancelled";
+    assert_eq!(count(&sql, waiting).await, 1, "nobody has withdrawn it yet");
+    let (two, client) = worker(&database, &world, &["charge"]).await;
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Cancelled);
+    assert_eq!(world.count("refund"), 1);
+    audit(&sql).await;
+    two.drain().await;
 }
 
 #[tokio::test]

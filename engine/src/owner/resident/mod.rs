@@ -253,7 +253,7 @@ impl Resident {
     fn cache(&mut self, scene: &mut Scene<'_>) {
         let status = self.machine.ledger().status();
         let idle = status.is_closed() || status == Status::Stuck;
-        let cached = Cached {
+        let mut cached = Cached {
             status,
             undo: match status {
                 Status::Running => UndoStatus::None,
@@ -269,7 +269,8 @@ impl Resident {
         }
         let was_open = !self.cached.status.is_closed();
         if cached.status != self.cached.status {
-            self.call_back(scene);
+            // Should this owner be lost before they are told, the next one tells them.
+            cached.hot |= self.call_back(scene);
         }
         self.update(cached, scene);
         if let Some(outcome) = self.machine.ledger().outcome().filter(|_| was_open) {

@@ -119,8 +119,9 @@ fn asked(
 
 /// What a body that agrees asks for beyond its history.
 fn more(machine: &mut Machine, history: &[(Timestamp, Event)]) -> Option<Finding> {
-    // One that has only been started waits for its owner.
-    if machine.ledger().status() != Status::Running || history.len() < 2 {
+    // One that has asked for nothing yet waits for its owner.
+    let has_asked = history.iter().any(|(_, event)| matches!(event, Event::Asked(_)));
+    if machine.ledger().status() != Status::Running || !has_asked {
         return None;
     }
     let (at, _) = history.last()?;

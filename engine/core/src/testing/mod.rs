@@ -3,7 +3,8 @@
 //! * [`Script`] tells one story of a workflow, cue by cue, on a virtual clock:
 //!   [`Script::advance`] lets time pass and every timer fire that falls due.
 //! * [`Golden`] is a history that is kept: the body of today must still agree
-//!   with what was stored then. [`golden`] keeps the history of a story in a file.
+//!   with what was stored then. [`golden`] keeps the history of a story in a file,
+//!   whose format is [`History`].
 //! * [`Exhaust`] tells all stories of a saga, with every fault it may meet.
 //! * [`tell`] says what is in a history, in short lines.
 

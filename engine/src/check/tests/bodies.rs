@@ -153,6 +153,10 @@ fn a_run_that_was_only_started_waits_for_its_owner_and_for_no_deploy() {
     let mut run = stored(&charging());
     run.history[0].events = r#"[{"started":{"input":5}}]"#.to_owned();
     assert_eq!(judge(&version::<Trip>(), &run).verdict, Verdict::Fits);
+    let heard =
+        r#"[{"started":{"input":5}},{"signalled":{"name":"arrived","id":"s","payload":{}}}]"#;
+    run.history[0].events = heard.to_owned();
+    assert_eq!(judge(&version::<Trip>(), &run).verdict, Verdict::Fits);
 }
 
 #[test]

@@ -149,9 +149,12 @@ async fn whoever_beats_keeps_it_and_whoever_is_silent_leaves_his_last_words() {
     client.beat_task(&first.token, None).await.unwrap();
     let second = claim(&client, "all").await;
     assert_eq!((second.attempt, second.details), (2, Some(json(said))));
-    client.complete_task(&second.token, json(said)).await.unwrap();
+    // And whoever never says a word.
+    let third = claim(&client, "all").await;
+    assert_eq!((third.attempt, third.details), (3, Some(json(said))));
+    client.complete_task(&third.token, json(said)).await.unwrap();
     assert_eq!(client.result("a", SOON).await.unwrap().status, Status::Completed);
-    assert_eq!(reasons(&sql).await, ["no heartbeat within 700ms"]);
+    assert_eq!(reasons(&sql).await, ["no heartbeat within 700ms"; 2]);
     assert_eq!(count(&sql, "select count(*) from hansom.heartbeat").await, 0);
     audit(&sql).await;
     worker.drain().await;
@@ -324,6 +327,8 @@ async fn a_run_that_waits_for_others_leaves_memory_and_its_attempts_are_not_offe
     until("it is woken", async || client.describe("t1").await.unwrap().now.events == 3).await;
     let after: String = sqlx::query_scalar(row).fetch_one(&sql).await.unwrap();
     assert_eq!(after, before);
+    let hot = "select count(*) from hansom.workflow where hot";
+    assert_eq!(count(&sql, hot).await, 0, "there is nothing to do for it here");
     let task = claim(&client, "charge").await;
     client.complete_task(&task.token, json("paid")).await.unwrap();
     assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Completed);
@@ -363,10 +368,15 @@ async fn only_the_owner_of_a_partition_offers_and_nothing_of_a_closed_run_is_han
         values (3, 'default', 'w', 1, $1, 't', 0, 0, true, now())";
     sqlx::query(open).bind(run).execute(&sql).await.unwrap();
     assert_eq!(count(&sql, claimed).await, 1);
-    let close = "update hansom.workflow set status = 4, closed_at = now()";
-    sqlx::query(close).execute(&sql).await.unwrap();
-    sqlx::query("delete from hansom.fence").execute(&sql).await.unwrap();
-    sqlx::query("update hansom.partition set owner = null").execute(&sql).await.unwrap();
+    for statement in [
+        "update hansom.task set state = 0, token = null",
+        "update hansom.workflow set status = 4, closed_at = now()",
+        "delete from hansom.fence",
+        "update hansom.partition set owner = null",
+    ] {
+        sqlx::query(statement).execute(&sql).await.unwrap();
+    }
+    assert_eq!(count(&sql, claimed).await, 0, "it is closed");
     let (worker, _) = one(&database).await;
     until("it is swept", async || count(&sql, TASKS).await == 0).await;
     worker.drain().await;

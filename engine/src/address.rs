@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hansom_core::Timestamp;
+pub(crate) use hansom_core::is_id;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -52,12 +53,6 @@ pub(crate) fn descendant(run: Uuid, command: u32, at: Timestamp) -> Uuid {
     random.copy_from_slice(&hash[..10]);
     let millis = u64::try_from(at.0 / 1_000).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
-}
-
-/// Whether `id` is 1 to 255 of `[A-Za-z0-9._:-]`.
-pub(crate) fn is_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    (1..=255).contains(&id.len()) && id.bytes().all(allowed)
 }
 
 #[cfg(test)]

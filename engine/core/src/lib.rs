@@ -49,6 +49,7 @@ mod debt;
 mod fingerprint;
 mod handler;
 mod history;
+mod id;
 mod ledger;
 mod machine;
 mod message;
@@ -72,6 +73,7 @@ pub use history::{
     Call, Cause, ChildOutcome, Command, Continued, Event, Origin, Owed, Parent, ParentClose,
     Payload, Seq, StartChild, StuckReason, Timestamp, UpdateAnswer,
 };
+pub use id::is_id;
 pub use ledger::{Child, Ledger, News, Order, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use message::{Signal, SignalType, Update, UpdateType};

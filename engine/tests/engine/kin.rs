@@ -226,6 +226,26 @@ async fn a_parent_that_never_was_has_no_children() {
 }
 
 #[tokio::test]
+async fn a_child_that_cannot_be_named_stops_its_parent_and_nobody_else() {
+    let (database, stage) = (fresh().await, Stage::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &stage).await;
+    let bad = ["", "a b", "a/b", "é", &"x".repeat(256)];
+    for (n, child) in bad.iter().enumerate() {
+        let id = format!("p{n}");
+        client.start::<Planned>(&id, &plan().act("p").child(child, plan())).await.unwrap();
+        let stuck = becomes(&client, &id, Status::Stuck).await.now.stuck.unwrap();
+        assert!(stuck.reason == "limit" && stuck.detail.contains("1 to 255"), "{stuck:?}");
+        client.cancel(&id, None).await.unwrap();
+        assert_eq!(end(&client, &id).await, Status::Cancelled);
+    }
+    assert_eq!(count(&sql, "select count(*) from hansom.worker").await, 1);
+    assert_eq!((stage.count("do p"), stage.count("undo p")), (5, 5));
+    audit(&sql).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
 async fn of_many_parents_that_want_one_child_one_has_it() {
     let (database, stage) = (fresh().await, Stage::default());
     let sql = sql(database.url()).await;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Answer, Ctx};
-use crate::{ChildOutcome, Command, ParentClose, Seq, StartChild, Workflow};
+use crate::{ChildOutcome, Command, ParentClose, Seq, StartChild, StuckReason, Workflow, is_id};
 
 impl Ctx {
     /// Starts another workflow and, awaited, waits for its end. It is started with the commit
@@ -39,7 +39,18 @@ impl Ctx {
             input,
             on_parent_close: ParentClose::default(),
         });
+        let start = start.filter(|start| self.check_id(&start.workflow_id));
         ChildWorkflow { ctx: self.share(), start, seq: None, kind: PhantomData }
+    }
+
+    /// What is no id could not be written down, nor asked for.
+    fn check_id(&self, workflow_id: &str) -> bool {
+        let fits = is_id(workflow_id);
+        if !fits {
+            let detail = format!("child {workflow_id:?}: 1 to 255 of A-Z a-z 0-9 . _ : -");
+            self.0.borrow_mut().fault = Some((StuckReason::Limit, detail));
+        }
+        fits
     }
 }
 

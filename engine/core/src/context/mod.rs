@@ -88,6 +88,7 @@ pub(crate) struct State {
     pub(crate) open: StillOpen,
     pub(crate) versions: Versions,
     pub(crate) random: u64,
+    pub(crate) workflow_type: &'static str,
 }
 
 /// Messages that nobody has taken yet, by their name: the sender's id, and what it says.

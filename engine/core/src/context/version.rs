@@ -58,7 +58,8 @@ impl Ctx {
 
     /// Ends this run and goes on in a new one of the same id, with `input` and an empty
     /// history: for loops without end. Signals and updates that nobody took go along, as do
-    /// labels, the deadline, and whoever waits for the result.
+    /// labels, the deadline, and whoever waits for the result; so `W` is the type of this run:
+    /// another leaves it stuck (`payload`).
     ///
     /// # Errors
     ///
@@ -99,6 +100,12 @@ impl Ctx {
         let open = self.0.borrow().open;
         if open.unanswered > 0 || (open.owed > 0 && !carry) {
             return open;
+        }
+        let workflow_type = self.0.borrow().workflow_type;
+        if workflow_type != W::NAME {
+            // Whoever waits for the result expects one of this type.
+            let detail = format!("{workflow_type} cannot go on as {}", W::NAME);
+            self.fail(detail).await;
         }
         if let Some(input) = self.encode(W::NAME, input) {
             self.issue(Command::ContinueAsNew { input, carry });

@@ -44,6 +44,7 @@ impl Machine {
         let ctx = Ctx::default();
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
         ctx.0.borrow_mut().random = half(seed >> 64).rotate_left(32) ^ half(seed);
+        ctx.0.borrow_mut().workflow_type = kind.map_or("", |kind| kind.name);
         Self { kind, ctx, body: None, ledger: Ledger::default(), fault: None }
     }
 

@@ -151,6 +151,28 @@ fn nothing_is_asked_for_after_a_run_went_on_in_another() {
     assert_eq!(Script::<TwoHands>::start(&()).story(), ["continued"]);
 }
 
+/// Goes on as somebody else.
+struct Turncoat;
+impl Workflow for Turncoat {
+    const NAME: &'static str = "turncoat";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    type Input = ();
+    type Output = ();
+    type Error = StillOpen;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), StillOpen> {
+        Err(ctx.continue_as_new::<Sum>(&(0, false)).await)
+    }
+}
+
+#[test]
+fn a_run_does_not_go_on_as_another_type() {
+    let script = Script::<Turncoat>::start(&());
+    assert_eq!((script.ledger().status(), script.ledger().next_input()), (Status::Stuck, None));
+    let (reason, detail) = script.ledger().stuck().unwrap();
+    assert_eq!(reason.code(), "payload");
+    assert_eq!(detail, "turncoat cannot go on as sum");
+}
+
 /// A parent: books, has a child do its part, then fails.
 struct Parent;
 impl Workflow for Parent {

@@ -84,12 +84,50 @@ fn every_event() -> Vec<(Event, &'static str)> {
     ]
 }
 
+fn what_a_run_begins_with() -> Vec<(Event, &'static str)> {
+    let text = || "x".to_owned();
+    let owed = vec![Owed {
+        of: Seq(3),
+        origin: Some(Origin { workflow_id: text(), run: text() }),
+        undo: Call { activity: "u".to_owned(), request: payload() },
+        because: Because::Done,
+    }];
+    vec![
+        (
+            Event::Started {
+                input: payload(),
+                code: Some(text()),
+                deadline: Some(Timestamp(5)),
+                parent: Some(Box::new(Parent {
+                    workflow_id: text(),
+                    run: text(),
+                    run_no: 1,
+                    seq: Seq(3),
+                })),
+                continued: Some(Box::new(Continued { run: text(), owed, heard: Vec::new() })),
+            },
+            r#"{"started":{"input":7,"code":"x","deadline":5,"parent":{"workflow_id":"x","run":"x","run_no":1,"seq":3},"continued":{"run":"x","owed":[{"of":3,"origin":{"workflow_id":"x","run":"x"},"undo":{"activity":"u","request":7},"because":"done"}]}}}"#,
+        ),
+        (
+            Event::Started {
+                input: payload(),
+                code: None,
+                deadline: None,
+                parent: None,
+                continued: Some(Box::new(Continued {
+                    run: text(),
+                    owed: Vec::new(),
+                    heard: vec!["signal:x".to_owned()],
+                })),
+            },
+            r#"{"started":{"input":7,"continued":{"run":"x","heard":["signal:x"]}}}"#,
+        ),
+    ]
+}
+
 fn what_runs_say_to_one_another() -> Vec<(Event, &'static str)> {
     let asked = Event::Asked;
     let (seq, text) = (Seq(3), || "x".to_owned());
-    let undo = || Call { activity: "u".to_owned(), request: payload() };
-    let origin = || Some(Origin { workflow_id: text(), run: text() });
-    let owed = || vec![Owed { of: seq, origin: origin(), undo: undo(), because: Because::Done }];
     let start = |on_parent_close| {
         let (workflow_type, workflow_id) = (text(), text());
         let start = StartChild { workflow_type, workflow_id, input: payload(), on_parent_close };
@@ -97,16 +135,6 @@ fn what_runs_say_to_one_another() -> Vec<(Event, &'static str)> {
     };
     let closed = |outcome| Event::ChildClosed { seq, outcome };
     vec![
-        (
-            Event::Started {
-                input: payload(),
-                code: Some(text()),
-                deadline: Some(Timestamp(5)),
-                parent: Some(Box::new(Parent { workflow_id: text(), run: text(), run_no: 1, seq })),
-                continued: Some(Box::new(Continued { run: text(), owed: owed() })),
-            },
-            r#"{"started":{"input":7,"code":"x","deadline":5,"parent":{"workflow_id":"x","run":"x","run_no":1,"seq":3},"continued":{"run":"x","owed":[{"of":3,"origin":{"workflow_id":"x","run":"x"},"undo":{"activity":"u","request":7},"because":"done"}]}}}"#,
-        ),
         (start(ParentClose::Cancel), r#"{"start_child":{"type":"x","workflow_id":"x","input":7}}"#),
         (
             start(ParentClose::Abandon),
@@ -188,7 +216,12 @@ fn what_people_and_probes_say() -> Vec<(Event, &'static str)> {
 
 #[test]
 fn every_event_is_written_and_read_as_it_always_was() {
-    let all = [every_event(), what_runs_say_to_one_another(), what_people_and_probes_say()];
+    let all = [
+        every_event(),
+        what_a_run_begins_with(),
+        what_runs_say_to_one_another(),
+        what_people_and_probes_say(),
+    ];
     for (event, json) in all.into_iter().flatten() {
         assert_eq!(serde_json::to_string(&event).unwrap(), json);
         assert_eq!(serde_json::from_str::<Event>(json).unwrap(), event);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hansom_core::{Command, Event, Payload, Signal, Status, Update, UpdateAnswer};
+use hansom_core::{Command, Event, Payload, Signal, Update, UpdateAnswer};
 use sqlx::PgExecutor;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -143,62 +143,82 @@ impl Client {
             };
             update.check(&payload).map_err(|error| invalid(&error))?;
         }
-        // Before it is sent: what is answered meanwhile is heard.
+        // Before it is sent, and before it is looked for: what is answered meanwhile is heard.
         let mut watcher = self.hub.watch(row.run);
-        let mut looked = 0;
-        if let Some(answer) = self.answered(&row, &id, &mut looked).await? {
+        let mut from = (row.run_no, history::last(&self.pool, row.part, row.run).await?);
+        if update_id.is_some()
+            && let Some(answer) = self.answered_before(&row, &id).await?
+        {
             return Ok(answer);
         }
         check_open(&self.pool, &row).await?;
         let payload = Some(payload.get().to_owned());
         self.send(&row, format!("update:{id}"), Some(name.to_owned()), payload).await?;
-        let (end, mut row) = (Instant::now() + wait, row);
+        let (mut run, end) = (row.run, Instant::now() + wait);
         loop {
             let look = (Instant::now() + POLL).min(end);
             // Told or not, it looks for itself.
             let _ = tokio::time::timeout_at(look, watcher.next()).await;
-            if let Some(answer) = self.answered(&row, &id, &mut looked).await? {
+            // Before the answer is looked for: it may come with the end.
+            let now = self.heir(&row).await?;
+            if let Some(answer) = self.answered(&row, &mut from, &id).await? {
                 return Ok(answer);
             }
-            let now = self.row(workflow_id).await?;
-            let status = now.cached().status;
-            if now.run != row.run {
-                // It went on in another run, and the update with it.
-                (watcher, looked) = (self.hub.watch(now.run), 0);
-                row = now;
-            } else if status.is_closed() && status != Status::Continued {
-                // The answer may have come with the end.
-                let answer = self.answered(&row, &id, &mut looked).await?;
-                let workflow_id = workflow_id.to_owned();
-                return answer.ok_or(ClientError::Closed { workflow_id, status });
+            let (workflow_id, status) = (row.workflow_id.clone(), now.cached().status);
+            if status.is_closed() {
+                return Err(ClientError::Closed { workflow_id, status });
             }
             if Instant::now() >= end {
-                return Err(ClientError::StillOpen(workflow_id.to_owned()));
+                return Err(ClientError::StillOpen(workflow_id));
+            }
+            if now.run != run {
+                run = now.run;
+                watcher = self.hub.watch(run);
             }
         }
     }
 
-    /// The answer to an update, among events from number `looked` on.
-    async fn answered(
+    /// The answer to an update that was sent before: by this run, or by one that went on in it
+    /// and told it so.
+    async fn answered_before(
         &self,
         row: &Row,
         id: &str,
-        looked: &mut i32,
     ) -> Result<Option<UpdateAnswer>, ClientError> {
-        let rows = history::answers(&self.pool, row.part, row.run, *looked).await?;
-        let mut found = None;
-        for (event, _, events) in rows {
-            *looked = event;
-            found = found.or_else(|| {
-                events.into_iter().find_map(|event| match event {
-                    Event::Asked(Command::Answer { update, answer }) if update == id => {
-                        Some(answer)
-                    }
-                    _ => None,
-                })
-            });
+        let answer = self.answered(row, &mut (row.run_no, 0), id).await?;
+        if answer.is_some() || row.run_no == 1 {
+            return Ok(answer);
         }
-        Ok(found)
+        let first = history::page(&self.pool, row.part, row.run, 0, 1).await?;
+        let key = format!("update:{id}");
+        let heard = first.iter().flat_map(|(_, _, events)| events).any(|event| match event {
+            Event::Started { continued: Some(before), .. } => before.heard.contains(&key),
+            _ => false,
+        });
+        if !heard {
+            return Ok(None);
+        }
+        let workflow = (row.namespace.as_str(), row.workflow_id.as_str());
+        let beginning = history::beginning(&self.pool, row.part, workflow, row.run_no).await?;
+        let begun = beginning.map_or(row.run_no, |(run_no, ..)| run_no);
+        self.answered(row, &mut (begun, 0), id).await
+    }
+
+    /// The answer to an update, `from` that event of that run on; and how far that was.
+    async fn answered(
+        &self,
+        row: &Row,
+        from: &mut (i32, i32),
+        id: &str,
+    ) -> Result<Option<UpdateAnswer>, ClientError> {
+        let workflow = (row.namespace.as_str(), row.workflow_id.as_str());
+        let last = history::answer(&self.pool, row.part, workflow, *from, id).await?;
+        let Some((run_no, event, events)) = last else { return Ok(None) };
+        *from = (run_no, event);
+        Ok(events.into_iter().find_map(|event| match event {
+            Event::Asked(Command::Answer { update, answer }) if update == id => Some(answer),
+            _ => None,
+        }))
     }
 
     /// What the body published last: a plain read, that asks nothing of the workflow.

@@ -78,6 +78,13 @@ impl Client {
         row.ok_or_else(|| ClientError::NotFound(workflow_id.to_owned()))
     }
 
+    /// The run that this one has gone on in by now; mostly itself.
+    async fn heir(&self, row: &Row) -> Result<Row, ClientError> {
+        let id = (row.namespace.as_str(), row.workflow_id.as_str());
+        let heir = workflow::heir(&self.pool, row.part, id, row.run_no).await?;
+        heir.ok_or_else(|| ClientError::NotFound(row.workflow_id.clone()))
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -116,19 +116,22 @@ impl Client {
             let rows = history::of(&self.pool, row.part, row.run).await?;
             return ledger(&rows).outcome().ok_or(ClientError::StillOpen(row.workflow_id));
         }
-        self.hear_of_close(workflow_id, (row.run, watcher), wait).await
+        // It may have closed before it was watched.
+        self.hear_of_close(workflow_id, (row.run, watcher, false), wait).await
     }
 
+    /// `looked`: it was open when the watcher began to listen.
     pub(super) async fn hear_of_close(
         &self,
         workflow_id: &str,
-        (mut run, mut watcher): (Uuid, Watcher),
+        (mut run, mut watcher, looked): (Uuid, Watcher, bool),
         wait: Duration,
     ) -> Result<Outcome, ClientError> {
         let end = Instant::now() + wait;
         let continued = |outcome: &Outcome| outcome.status == Status::Continued;
         let poll = || if self.is_local(workflow_id) { POLL_OWN } else { POLL };
-        let mut look = (Instant::now() + poll()).min(end);
+        let first = if looked { poll() } else { Duration::ZERO };
+        let mut look = (Instant::now() + first).min(end);
         loop {
             match tokio::time::timeout_at(look, watcher.next()).await {
                 Ok(News::Closed(outcome)) if !continued(&outcome) => return Ok(outcome),
@@ -138,7 +141,7 @@ impl Client {
             match self.outcome_of(workflow_id, run).await? {
                 Some(outcome) if continued(&outcome) => {
                     // It goes on in the next run, and so does whoever waits.
-                    run = self.row(workflow_id).await?.run;
+                    run = self.heir_of(workflow_id, run).await?;
                     watcher = self.hub.watch(run);
                     look = Instant::now();
                     continue;
@@ -151,6 +154,13 @@ impl Client {
             }
             look = (Instant::now() + poll()).min(end);
         }
+    }
+
+    async fn heir_of(&self, workflow_id: &str, run: Uuid) -> Result<Uuid, ClientError> {
+        let part = part_of(NAMESPACE, workflow_id, self.hub.partitions());
+        let row = workflow::run(&self.pool, part, (NAMESPACE, workflow_id), run).await?;
+        let row = row.ok_or_else(|| ClientError::NotFound(workflow_id.to_owned()))?;
+        Ok(self.heir(&row).await?.run)
     }
 
     pub(super) async fn outcome_of(

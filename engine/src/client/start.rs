@@ -285,19 +285,22 @@ pub(super) async fn compare(
     row: &Row,
     request: &StartRequest,
 ) -> Result<(), ClientError> {
-    let first = history::page(db, row.part, row.run, 0, 1).await?;
-    let stored = first.iter().flat_map(|(_, _, events)| events).find_map(|event| match event {
+    // What somebody started may have gone on in other runs since.
+    let id = (row.namespace.as_str(), row.workflow_id.as_str());
+    let beginning = history::beginning(db, row.part, id, row.run_no).await?;
+    let Some((_, workflow_type, first)) = beginning else { return Ok(()) };
+    let stored = first.iter().find_map(|event| match event {
         Event::Started { input, .. } => Some(input),
         _ => None,
     });
     let Some(stored) = stored else { return Ok(()) };
-    let (same_type, given) = (row.workflow_type == request.workflow_type, &request.input);
+    let (same_type, given) = (workflow_type == request.workflow_type, &request.input);
     if same_type && (stored == given || canonical(stored) == canonical(given)) {
         return Ok(());
     }
     Err(ClientError::InputConflict {
         workflow_id: row.workflow_id.clone(),
-        stored: hash(&row.workflow_type, stored),
+        stored: hash(&workflow_type, stored),
         given: hash(&request.workflow_type, given),
     })
 }
@@ -320,10 +323,7 @@ impl Ending {
     /// As [`Client::result`].
     pub async fn outcome(self, wait: Duration) -> Result<Outcome, ClientError> {
         let Self { client, workflow_id, run, watcher, looked } = self;
-        if !looked && let Some(outcome) = client.outcome_of(&workflow_id, run).await? {
-            return Ok(outcome);
-        }
-        client.hear_of_close(&workflow_id, (run, watcher), wait).await
+        client.hear_of_close(&workflow_id, (run, watcher, looked), wait).await
     }
 }
 

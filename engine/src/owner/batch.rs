@@ -10,7 +10,7 @@ use hansom_core::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use super::kin::Kin;
+use super::kin::{Heir, Kin};
 use crate::address::{Address, Part};
 
 /// So much history in one commit, about; then nothing is taken in until it is committed.
@@ -46,6 +46,8 @@ pub(crate) struct After {
     pub(crate) touched: Vec<Uuid>,
     /// Steps that have ended, of which heartbeats are kept.
     pub(crate) silent: Vec<(Part, Uuid, Seq)>,
+    /// Runs that begin, because others went on in them.
+    pub(crate) heirs: Vec<Heir>,
     /// Runs that unwind, and have actions under way elsewhere.
     pub(crate) recalled: Vec<(Part, Uuid)>,
     /// Runs that closed, and had attempts under way elsewhere.

@@ -10,8 +10,7 @@
 //!   that says so; orders to a run that never was are consumed by nobody.
 //! * *The child's id is in somebody's open transaction.* The child is left in a table instead,
 //!   and tried until that has ended, or its parent orders it to end.
-//! * *A message comes for a run that has gone on in another.* It is left again, for that
-//!   one, by the transaction that consumes it. Ids go along, so nothing is heard twice.
+//! * *A message comes for a run that has gone on in another.* It is for that one: see `heirs`.
 //! * *A child closes after its parent.* Its report is consumed and changes nothing.
 
 use std::sync::Arc;
@@ -58,14 +57,16 @@ pub(crate) struct Sent {
 }
 
 /// A run that takes over from the one before it, with its labels.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Heir {
     pub(crate) before: Uuid,
-    pub(crate) address: Address,
+    pub(crate) address: Arc<Address>,
     pub(crate) workflow_type: &'static str,
-    /// The JSON of its first history row: its start, and what it has heard already.
-    pub(crate) events: String,
+    /// Its first history row: its start, and what it has heard already.
+    pub(crate) events: Arc<[Event]>,
     pub(crate) deadline: Option<Timestamp>,
+    /// When the one ended and the other began.
+    pub(crate) at: Timestamp,
 }
 
 /// What a child says to its parent.
@@ -80,12 +81,11 @@ impl Kin {
         self.children.is_empty() && self.messages.is_empty() && self.heirs.is_empty()
     }
 
-    /// The partitions in whose inboxes it leaves something.
+    /// The partitions in whose inboxes it leaves something. Not those of heirs, which need none.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
         let children = self.children.iter().map(|child| child.address.part);
-        let heirs = self.heirs.iter().map(|heir| heir.address.part);
         let messages = self.messages.iter().map(|sent| sent.message.address.part);
-        children.chain(heirs).chain(messages)
+        children.chain(messages)
     }
 
     /// A child is started.
@@ -176,29 +176,24 @@ impl Kin {
             continued: Some(Box::new(Continued {
                 run: address.run.to_string(),
                 owed: ledger.bequest(|owed| left_by(address, owed)),
+                heard: ledger.heard(),
             })),
         };
         let mut events = vec![first];
         events.extend(machine.left_over());
         self.heirs.push(Heir {
             before: address.run,
-            address: heir_of(address, at),
+            address: Arc::new(heir_of(address, at)),
             workflow_type: kind.name,
-            events: json(&events),
+            events: events.into(),
             deadline: ledger.deadline(),
+            at,
         });
-    }
-
-    /// A message is for the run that went on from this one, which ended at `at`.
-    pub(crate) fn forward(&mut self, message: Message, at: Timestamp) {
-        let sender = message.address.run;
-        let address = Arc::new(heir_of(&message.address, at));
-        self.messages.push(Sent { sender, message: Message { address, ..message } });
     }
 }
 
 /// The run that follows one which ended at `at`.
-fn heir_of(address: &Address, at: Timestamp) -> Address {
+pub(super) fn heir_of(address: &Address, at: Timestamp) -> Address {
     Address {
         run: descendant(address.run, HEIR, at),
         run_no: address.run_no + 1,

@@ -62,26 +62,40 @@ impl Owner {
         });
         // Once it is past that place, the next one is another.
         run.panics = panics.filter(|_| run.machine.fault().is_some()).unwrap_or_default();
-        let mut scene = self.scene(address.part, now);
-        if !run.is_closed() {
-            // A body that begins anew under the same owner has lost nothing.
-            run.resume(cached.hot && !holding.clean && panics.is_none(), &mut scene);
-        }
+        // A body that begins anew under the same owner has lost nothing.
+        self.take_up(run, cached.hot && !holding.clean && panics.is_none(), now);
         for wake in wakes {
-            wake.up(&mut run, &mut scene);
+            self.wake(&address, wake, now);
         }
-        // The last owner's clock may have been a little ahead of this one's: a
-        // retry that it began has no row any more.
-        for (seq, due) in run.machine.ledger().alarms() {
-            if *due <= now.after(HORIZON) {
-                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(&address));
-            }
+        self.see_alarms(&address, now);
+    }
+
+    /// A run that came from history goes on; `charge` as for [`Resident::resume`].
+    pub(super) fn take_up(&mut self, mut run: Resident, charge: bool, now: Timestamp) {
+        let Resident { address, cached, .. } = &run;
+        if run.is_closed() {
+            self.heirs.learn(address, cached, now);
+        } else {
+            let part = address.part;
+            run.resume(charge, &mut self.scene(part, now));
         }
         self.keep(run, now);
     }
 
+    /// The last owner's clock may have been a little ahead of this one's: a retry that it
+    /// began has no row any more.
+    pub(super) fn see_alarms(&mut self, address: &Arc<Address>, now: Timestamp) {
+        let Some(run) = self.runs.get_mut(address.run) else { return };
+        for (seq, due) in run.machine.ledger().alarms() {
+            if *due <= now.after(HORIZON) {
+                self.alarms.near.insert((*due, address.run, *seq), Arc::clone(address));
+            }
+        }
+    }
+
     /// Parks and drops runs that nothing happens to, longest idle first.
     pub(crate) fn evict(&mut self, now: Timestamp) {
+        self.heirs.evict(now);
         let done = self.commits.done;
         // Those that cannot leave yet line up again, and are not seen twice.
         for _ in 0..self.runs.idle() {
@@ -97,6 +111,7 @@ impl Owner {
     /// Takes a run back into memory after something happened to it.
     pub(super) fn keep(&mut self, run: impl Into<Box<Resident>>, now: Timestamp) {
         let run = run.into();
+        self.bequeath(&run);
         if run.wants_replay() {
             // What an operator lets try again begins to count anew.
             let panicked = run.machine.fault().is_some();

@@ -19,6 +19,7 @@
 //!   number does not match, and it is dropped.
 
 mod batch;
+mod heirs;
 mod intake;
 mod kin;
 mod memory;
@@ -38,6 +39,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, first_row};
+use heirs::Heirs;
 pub(crate) use intake::{Answer, Message, NewStart, Stored};
 pub(crate) use kin::{Heir, Kin, NewChild, Sent};
 use resident::{Resident, Scene};
@@ -67,6 +69,7 @@ pub(crate) struct Owner {
     partitions: i32,
     /// Bodies that begin anew: when, and how often they have panicked where they are.
     replays: BTreeMap<(Timestamp, Uuid), (Arc<Address>, u32)>,
+    heirs: Heirs,
 }
 
 struct Alarms {
@@ -94,6 +97,7 @@ impl Owner {
             random: SmallRng::seed_from_u64(seed),
             partitions,
             replays: BTreeMap::new(),
+            heirs: Heirs::default(),
         }
     }
 
@@ -143,6 +147,7 @@ impl Owner {
         self.alarms.near.retain(|_, address| !parts.contains(&address.part));
         self.consuming.retain(|(part, ..)| !parts.contains(part));
         self.replays.retain(|_, (address, _)| !parts.contains(&address.part));
+        self.heirs.forget(&parts);
     }
 
     /// Drops everything: it is fenced, or does not know what took place.
@@ -195,11 +200,12 @@ impl Owner {
         });
     }
 
-    /// A message was found in the inbox.
-    pub(crate) fn message(&mut self, message: Message, now: Timestamp) {
+    /// A message was found in the inbox, and perhaps an heir of the run that it was sent to.
+    pub(crate) fn message(&mut self, message: Message, heir: Option<Arc<Address>>, now: Timestamp) {
         let id = (message.address.part, message.address.run, message.key.clone());
         if self.parts.contains_key(&message.address.part) && self.consuming.insert(id) {
-            let address = Arc::clone(&message.address);
+            let heir = heir.filter(|_| message.is_for_heirs());
+            let address = heir.unwrap_or_else(|| Arc::clone(&message.address));
             self.wake(&address, Wake::Message(message), now);
         }
     }
@@ -240,8 +246,13 @@ impl Owner {
     }
 
     fn wake(&mut self, address: &Arc<Address>, wake: Wake, now: Timestamp) {
+        let address = match &wake {
+            Wake::Message(message) if message.is_for_heirs() => self.heirs.last(address),
+            _ => address,
+        };
+        let run = address.run;
         if let Some(wake) = self.runs.wake_later(address, wake) {
-            self.with(address.run, now, |run, scene| wake.up(run, scene));
+            self.with(run, now, |run, scene| wake.up(run, scene));
         }
     }
 
@@ -260,6 +271,7 @@ impl Owner {
         let set = batch.alarms_set.iter();
         let set = set.filter(|row| !dropped.contains(&(row.due, row.address.run, row.seq)));
         batch.after.alarms = set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
+        batch.after.heirs.clone_from(&batch.kin.heirs);
         self.commits.in_flight = Some(std::mem::take(&mut batch.after));
         Some(batch)
     }
@@ -280,7 +292,7 @@ impl Owner {
     }
 
     /// The batch in flight took place, but for starts that lost their id.
-    pub(crate) fn committed(&mut self, lost: &[Uuid]) -> After {
+    pub(crate) fn committed(&mut self, lost: &[Uuid], now: Timestamp) -> After {
         self.commits.done += 1;
         let mut after = self.commits.in_flight.take().unwrap_or_default();
         for id in &after.consumed {
@@ -304,6 +316,13 @@ impl Owner {
         if !lost.is_empty() {
             after.dispatches.retain(|dispatch| !lost.contains(&dispatch.address.run));
             after.closed.retain(|(run, _)| !lost.contains(run));
+            for heir in after.heirs.extract_if(.., |heir| lost.contains(&heir.before)) {
+                self.heirs.disown(heir.before);
+                self.runs.remove(heir.address.run);
+            }
+        }
+        for heir in after.heirs.drain(..) {
+            self.succeed(heir, now);
         }
         after
     }

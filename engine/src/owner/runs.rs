@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Seq, Status, Timestamp};
+use hansom_core::{Seq, Timestamp};
 use uuid::Uuid;
 
 use super::resident::{Resident, Scene};
@@ -148,6 +148,21 @@ impl Runs {
         }
     }
 
+    /// A run that begins when the commit under way or being gathered has taken place: what is
+    /// for it waits for that.
+    pub(crate) fn expect(&mut self, address: &Arc<Address>) {
+        let expected = Entry::Loading(Arc::clone(address), Vec::new());
+        self.entries.insert(address.run, expected);
+    }
+
+    /// Such a run begins; `None` when it is here already, or not expected any more.
+    pub(crate) fn expected(&mut self, run: Uuid) -> Option<Vec<Wake>> {
+        match self.entries.get_mut(&run)? {
+            Entry::Loading(_, wakes) => Some(std::mem::take(wakes)),
+            Entry::Live(_) => None,
+        }
+    }
+
     /// Whether what the load under way brings of this partition may be out of date.
     pub(crate) fn has_moved(&self, part: Part) -> bool {
         self.moved.contains(&part)
@@ -230,17 +245,12 @@ impl Wake {
                 }
             }
             Self::Message(message) => {
-                scene.batch.consume(&run.address, message.key.clone());
-                let status = run.machine.ledger().status();
+                // It lies there under the name of the run that it was sent to.
+                scene.batch.consume(&message.address, message.key.clone());
                 if message.key.starts_with("outcome:") {
                     run.outcome(&message.key, message.payload.as_deref(), scene);
                 } else if let Some(event) = message.event(run.machine.ledger()) {
                     run.tell(event, scene);
-                } else if let Some(at) = run.cached.closed_at
-                    && status == Status::Continued
-                    && message.is_for_heirs()
-                {
-                    scene.batch.kin.forward(message, at);
                 }
             }
             // It has been told before it was taken up.
@@ -254,7 +264,7 @@ impl Wake {
             Self::Alarm(seq, due) => {
                 batch.alarms_dropped.push((address.part, address.run, seq, due));
             }
-            Self::Message(message) => batch.consume(address, message.key),
+            Self::Message(message) => batch.consume(&message.address, message.key),
             Self::Body(_) => {}
         }
     }

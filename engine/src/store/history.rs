@@ -58,27 +58,72 @@ pub(crate) async fn page(
     page.collect()
 }
 
-/// The rows of one run with answers to updates, from the one that begins with event `from` on.
-pub(crate) async fn answers(
-    pool: &PgPool,
+/// The number, the type and the first row of the run that somebody started, and that went on in
+/// run number `run_no` of that id in the end: mostly the same.
+pub(crate) async fn beginning(
+    db: impl PgExecutor<'_>,
     part: Part,
-    run: Uuid,
-    from: i32,
-) -> Result<Vec<(i32, Timestamp, Vec<Event>)>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"select event, at, events from hansom.history
-         where part = $1 and run = $2 and event >= $3 and events like '%{"answer":%'
-         order by event"#,
+    (namespace, workflow_id): (&str, &str),
+    run_no: i32,
+) -> Result<Option<(i32, String, Vec<Event>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        "select w.run_no, w.type as workflow_type, h.at, h.events
+         from hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
+         where w.part = $1 and w.namespace = $2 and w.workflow_id = $3 and h.event = 0
+           and w.run_no = 1 + coalesce(
+               (select max(run_no) from hansom.workflow
+                where part = $1 and namespace = $2 and workflow_id = $3 and run_no < $4
+                  and status <> 7), 0)",
+        part,
+        namespace,
+        workflow_id,
+        run_no,
+    )
+    .fetch_optional(db)
+    .await?;
+    let beginning =
+        row.map(|row| Ok((row.run_no, row.workflow_type, decode(row.at, &row.events)?.1)));
+    beginning.transpose()
+}
+
+/// The number of the first event of a run's last row.
+pub(crate) async fn last(pool: &PgPool, part: Part, run: Uuid) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select coalesce(max(event), 0) as "event!" from hansom.history
+         where part = $1 and run = $2"#,
         part,
         run,
-        from,
     )
-    .fetch_all(pool)
+    .fetch_one(pool)
+    .await
+}
+
+/// The last row with the answer to that update, of a workflow's run number `run_no` from the row
+/// of `event` on, or of a later run; or, without its events, the last row of them all.
+pub(crate) async fn answer(
+    pool: &PgPool,
+    part: Part,
+    (namespace, workflow_id): (&str, &str),
+    (run_no, event): (i32, i32),
+    update: &str,
+) -> Result<Option<(i32, i32, Vec<Event>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select w.run_no, h.event, h.at,
+                case when strpos(h.events, $6) > 0 then h.events else '[]' end as "events!"
+         from hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
+         where w.part = $1 and w.namespace = $2 and w.workflow_id = $3 and w.run_no >= $4
+           and h.event >= case when w.run_no = $4 then $5 else 0 end
+         order by strpos(h.events, $6) > 0 desc, w.run_no desc, h.event desc limit 1"#,
+        part,
+        namespace,
+        workflow_id,
+        run_no,
+        event,
+        format!(r#"{{"answer":{{"update":"{update}""#),
+    )
+    .fetch_optional(pool)
     .await?;
-    let rows = rows
-        .iter()
-        .map(|row| decode(row.at, &row.events).map(|(at, events)| (row.event, at, events)));
-    rows.collect()
+    row.map(|row| Ok((row.run_no, row.event, decode(row.at, &row.events)?.1))).transpose()
 }
 
 /// The last row of one run in which its body published something.

@@ -9,36 +9,49 @@ use crate::address::{Address, Part};
 use crate::owner::Message;
 
 /// Up to `limit` messages of these partitions, in order of arrival, but for
-/// those of the runs in `except`.
+/// those of the runs in `except`; with the run that it is for by now, where its own went on in
+/// others.
 pub(crate) async fn read(
     pool: &PgPool,
     parts: &[Part],
     except: &[Uuid],
     limit: i64,
-) -> Result<Vec<Message>, sqlx::Error> {
+) -> Result<Vec<(Message, Option<Arc<Address>>)>, sqlx::Error> {
     sqlx::query!(
-        "select i.part, i.run, i.message, i.namespace, i.workflow_id, i.run_no, i.name, i.payload
-         from unnest($1::int[]) as p (part), lateral (
-             select * from hansom.inbox
-             where inbox.part = p.part and run <> all ($2)
-             order by received_at, message limit $3
-         ) i
-         order by i.received_at, i.message limit $3",
+        r#"select i.part, i.run, i.message, i.namespace, i.workflow_id, i.run_no, i.name, i.payload,
+                h.run as "heir?", h.run_no as "heir_no?"
+         from (
+             select m.* from unnest($1::int[]) as p (part) cross join lateral (
+                 select * from hansom.inbox
+                 where inbox.part = p.part and run <> all ($2)
+                 order by received_at, message limit $3
+             ) m
+             order by m.received_at, m.message limit $3
+         ) i left join lateral (
+             select n.run, n.run_no
+             from hansom.workflow o join hansom.workflow n using (part, namespace, workflow_id)
+             where o.part = i.part and o.namespace = i.namespace and o.workflow_id = i.workflow_id
+               and o.run_no = i.run_no and o.run = i.run and o.status = 7
+               and n.run_no > i.run_no and n.status <> 7
+             order by n.run_no limit 1
+         ) h on true
+         order by i.received_at, i.message"#,
         parts,
         except,
         limit,
     )
-    .map(|row| Message {
-        address: Arc::new(Address {
+    .map(|row| {
+        let address = Address {
             part: row.part,
             run: row.run,
             namespace: row.namespace.into(),
             workflow_id: row.workflow_id.into(),
             run_no: row.run_no,
-        }),
-        key: row.message,
-        name: row.name,
-        payload: row.payload,
+        };
+        let heir = row.heir.zip(row.heir_no);
+        let heir = heir.map(|(run, run_no)| Arc::new(Address { run, run_no, ..address.clone() }));
+        let address = Arc::new(address);
+        (Message { address, key: row.message, name: row.name, payload: row.payload }, heir)
     })
     .fetch_all(pool)
     .await

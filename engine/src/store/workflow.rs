@@ -84,6 +84,30 @@ pub(crate) async fn latest(
     .await
 }
 
+/// The run that run number `run_no` of a workflow id has gone on in by now: itself, or the last
+/// of those that followed.
+pub(crate) async fn heir(
+    pool: &PgPool,
+    part: Part,
+    (namespace, workflow_id): (&str, &str),
+    run_no: i32,
+) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
+                hot, started_at, closed_at, labels as "labels: _"
+         from hansom.workflow
+         where part = $1 and namespace = $2 and workflow_id = $3 and run_no >= $4 and status <> 7
+         order by run_no limit 1"#,
+        part,
+        namespace,
+        workflow_id,
+        run_no,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
 /// One run of a workflow id.
 pub(crate) async fn run(
     pool: &PgPool,

@@ -168,8 +168,8 @@ impl Lane {
             ToLane::Stop => {}
             ToLane::Loaded(loaded) => self.errands.loaded(loaded, &mut self.owner, now),
             ToLane::Inbox(messages, more) => {
-                for message in messages {
-                    self.owner.message(message, now);
+                for (message, heir) in messages {
+                    self.owner.message(message, heir, now);
                 }
                 self.errands.polled(more);
             }
@@ -304,7 +304,7 @@ impl Lane {
                 let _ = lane.send(ToLane::Poke);
             }
         }
-        let mut after = self.owner.committed(&lost);
+        let mut after = self.owner.committed(&lost, self.shared.clock.now());
         if let Some(fenced) = self.commits.fenced {
             self.outbox.send(fenced, after.elsewhere());
         }

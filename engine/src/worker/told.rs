@@ -28,8 +28,8 @@ pub(crate) enum ToLane {
     Stop,
     /// Histories that were asked for.
     Loaded(Loaded),
-    /// The inbox was read, to its end or not.
-    Inbox(Vec<Message>, bool),
+    /// The inbox was read, to its end or not: messages, and whom they are for by now.
+    Inbox(Vec<(Message, Option<Arc<Address>>)>, bool),
     /// The alarms due before a time.
     Alarms(Vec<AlarmRow>, Timestamp),
     /// The rows of these attempts, which are made elsewhere, are there.

@@ -21,6 +21,7 @@ mod registry;
 mod relay;
 mod remote;
 mod restart;
+mod rounds;
 mod sagas;
 mod schedules;
 mod stage;

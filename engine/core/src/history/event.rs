@@ -168,4 +168,8 @@ pub struct Continued {
     /// Undos that it owed, in order of completion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
+    /// The last messages that were heard before ([`crate::Ledger::heard`]): a repetition is
+    /// dropped here as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<String>,
 }

@@ -5,11 +5,13 @@
 
 mod read;
 mod running;
+mod seen;
 mod unwind;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use running::{Child, News, Order, Rang, Running};
+use seen::Seen;
 
 use crate::debt::{Because, Debt, DebtId};
 use crate::{
@@ -32,13 +34,6 @@ pub struct Ledger {
     birth: Birth,
     progress: Progress,
     news: News,
-}
-
-/// Ids of what has arrived.
-#[derive(Debug, Default)]
-struct Seen {
-    signals: BTreeSet<String>,
-    updates: BTreeSet<String>,
 }
 
 /// What it was started with.
@@ -100,8 +95,8 @@ impl Ledger {
             }
             Event::Fired { seq } => self.drop_alarm(*seq),
             Event::ChildClosed { seq, outcome } => self.child_closed(*seq, outcome),
-            Event::Signalled { id, .. } => drop(self.seen.signals.insert(id.clone())),
-            Event::UpdateRequested { id, .. } => drop(self.seen.updates.insert(id.clone())),
+            Event::Signalled { id, .. } => self.seen.hear(format!("signal:{id}")),
+            Event::UpdateRequested { id, .. } => self.seen.hear(format!("update:{id}")),
             // What follows from a cancellation is asked for in a command of its own.
             Event::CancelRequested { .. } => {}
             Event::DeadlinePassed {} => self.drop_alarm(Seq::DEADLINE),
@@ -119,6 +114,7 @@ impl Ledger {
         }
         if let Some(continued) = continued {
             self.inherit(&continued.owed);
+            continued.heard.iter().for_each(|message| self.seen.hear(message.clone()));
         }
     }
 

@@ -120,11 +120,17 @@ impl Ledger {
 
     /// Whether a signal with this id has arrived before.
     pub fn has_seen(&self, signal_id: &str) -> bool {
-        self.seen.signals.contains(signal_id)
+        self.seen.has(&format!("signal:{signal_id}"))
     }
 
     /// Whether an update with this id has arrived before.
     pub fn has_seen_update(&self, update_id: &str) -> bool {
-        self.seen.updates.contains(update_id)
+        self.seen.has(&format!("update:{update_id}"))
+    }
+
+    /// The last messages that have arrived, at most 256, as `signal:id` and `update:id`: what a
+    /// run that follows this one knows of them.
+    pub fn heard(&self) -> Vec<String> {
+        self.seen.last()
     }
 }

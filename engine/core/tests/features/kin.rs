@@ -116,7 +116,8 @@ fn undos_that_are_carried_over_run_with_the_keys_of_the_run_that_acted() {
     let origin = || Some(Origin { workflow_id: "w".to_owned(), run: "one".to_owned() });
     let owed = first.ledger().bequest(|owed| Owed { origin: origin(), ..owed });
     assert_eq!(owed.len(), 1);
-    let continued = Box::new(hansom_core::Continued { run: "one".to_owned(), owed });
+    let continued =
+        Box::new(hansom_core::Continued { run: "one".to_owned(), owed, heard: Vec::new() });
     let started = Event::Started {
         input: Payload::of(&true).unwrap(),
         code: None,

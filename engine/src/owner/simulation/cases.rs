@@ -192,7 +192,7 @@ fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
         }
     }
     assert!(owner.is_full(), "18 MiB wait for the commit in flight");
-    owner.committed(&[]);
+    owner.committed(&[], now);
     assert!(!owner.is_full(), "they can be committed now");
 }
 

@@ -175,9 +175,13 @@ impl Database {
             }
         }
         for heir in kin.heirs.iter().filter(|heir| !lost.contains(&heir.before)) {
-            let address = Arc::new(heir.address.clone());
-            let began = self.begin(&address, heir.workflow_type, &heir.events, now);
+            let began = self.insert(&heir.address, heir.workflow_type);
             assert!(began, "nobody else is the next run");
+            self.history.insert(heir.address.run, vec![(heir.at, heir.events.to_vec())]);
+            if let Some(due) = heir.deadline {
+                let alarm = (heir.address.part, due, heir.address.run, Seq::DEADLINE);
+                self.alarms.insert(alarm, Arc::clone(&heir.address));
+            }
         }
         for Sent { message, .. } in kin.messages.iter().filter(|s| !lost.contains(&s.sender)) {
             let Message { address, key, name, payload } = message;

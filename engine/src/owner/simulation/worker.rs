@@ -173,7 +173,7 @@ impl Worker {
         self.packet = None;
         self.done += 1;
         tally.lost_starts += u64::try_from(lost.len()).unwrap();
-        let mut after = self.owner.committed(&lost);
+        let mut after = self.owner.committed(&lost, now);
         let elsewhere = after.elsewhere();
         for dispatch in after.dispatches.iter().chain(&elsewhere.offers) {
             let intended = database.intends(dispatch, now);
@@ -255,7 +255,7 @@ impl Worker {
             }
             Some(Errand::Inbox(messages)) => {
                 for message in messages {
-                    self.owner.message(message, now);
+                    self.owner.message(message, None, now);
                 }
             }
             Some(Errand::Alarms(alarms)) => self.owner.alarms(alarms),

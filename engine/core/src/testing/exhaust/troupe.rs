@@ -199,6 +199,7 @@ impl Troupe {
             continued: Some(Box::new(Continued {
                 run: before.who.run.clone(),
                 owed: ledger.bequest(|owed| left_by(before, owed)),
+                heard: ledger.heard(),
             })),
         };
         let mut events = vec![first];

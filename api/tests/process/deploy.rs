@@ -69,6 +69,9 @@ async fn check_says_what_fits_what_would_break_and_that_nothing_proves_nothing()
     assert_eq!(refused.status.code(), Some(5), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("hint: run `hansom migrate`"));
 
+    let nowhere = run(&["check"], "postgres://127.0.0.1:1/nowhere");
+    assert_eq!(nowhere.status.code(), Some(7), "{}", text(&nowhere.stderr));
+
     let (database, sql) = migrated().await;
     let nothing = run(&["check"], database.url());
     let said = (nothing.status.code(), text(&nothing.stdout));

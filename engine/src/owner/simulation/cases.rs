@@ -1,88 +1,30 @@
-//! Cases that chance meets too seldom.
+//! Cases that chance meets too seldom, and those it taught.
+
+mod bodies;
+mod stage;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hansom_core::{Attempt, Event, Payload, Timestamp};
 use tokio::sync::oneshot::{Receiver, channel};
 use uuid::Uuid;
 
 use super::super::{NewStart, Owner, StartAnswer};
-use super::database::Database;
-use super::saga::{self, Step};
+use super::contracts;
+use super::saga::Step;
 use super::tally::Tally;
-use super::worker::{Luck, Worker};
-use crate::Registry;
+use super::worker::Luck;
 use crate::address::Address;
-
-const SECOND: Duration = Duration::from_secs(1);
-const RUN: Uuid = Uuid::from_u128(7);
-
-/// One partition, and one run in it.
-struct Stage {
-    registry: Arc<Registry>,
-    database: Database,
-    address: Arc<Address>,
-    now: Timestamp,
-    names: u64,
-}
-
-impl Stage {
-    fn new(steps: &[Step]) -> Self {
-        let (namespace, workflow_id) = ("default".into(), "w".into());
-        let address = Arc::new(Address { part: 0, run: RUN, namespace, workflow_id, run_no: 1 });
-        let (mut database, now) = (Database::new(1), Timestamp(1_000_000_000));
-        let input = Payload::of(&steps).unwrap();
-        assert!(database.start(&address, Event::started(input), now));
-        Self { registry: Arc::new(saga::registry()), database, address, now, names: 0 }
-    }
-
-    /// A worker that owns the partition and has looked at everything.
-    fn owner(&mut self) -> Worker {
-        self.names += 1;
-        let mut worker = Worker::join(self.names, &self.registry, &mut self.database);
-        let gained = self.database.claim(worker.name, 1);
-        assert_eq!(gained.len(), 1);
-        worker.gain(&gained);
-        self.look(&mut worker);
-        worker
-    }
-
-    fn look(&mut self, worker: &mut Worker) {
-        for _ in 0..3 {
-            worker.send_for_runs(&self.database, &mut Tally::default());
-            worker.poll(&self.database);
-            worker.scan(&self.database, self.now);
-            while worker.errands() > 0 {
-                worker.arrive(0, self.now);
-            }
-        }
-        self.commit(worker);
-    }
-
-    fn commit(&mut self, worker: &mut Worker) {
-        worker.seal();
-        worker.commit(Luck::Good, self.now, &mut self.database, &mut Tally::default());
-    }
-
-    fn wait(&mut self, duration: Duration) {
-        self.now = self.now.after(duration);
-    }
-
-    fn happened(&self, what: impl Fn(&Event) -> bool) -> usize {
-        let rows = self.database.history(RUN).iter();
-        rows.flat_map(|(_, events)| events).filter(|event| what(event)).count()
-    }
-}
+use stage::{SECOND, Stage};
 
 #[test]
 fn a_retry_that_is_lost_with_its_worker_counts() {
     let mut stage = Stage::new(&[Step::Do]);
     let mut one = stage.owner();
-    one.answer(0, Attempt::failed("the network is down"), false, stage.now);
+    one.answer(0, Attempt::failed("the network is down"), false, stage.now());
     stage.commit(&mut one);
     stage.wait(5 * SECOND);
-    one.owner.ring(stage.now);
+    one.owner.ring(stage.now());
     stage.commit(&mut one);
     assert_eq!(one.attempts[0].attempt, 2);
     stage.database.bury(one.name, false);
@@ -95,10 +37,10 @@ fn a_retry_that_is_lost_with_its_worker_counts() {
 fn a_retry_that_is_handed_over_does_not_count() {
     let mut stage = Stage::new(&[Step::Do]);
     let mut one = stage.owner();
-    one.answer(0, Attempt::failed("the network is down"), false, stage.now);
+    one.answer(0, Attempt::failed("the network is down"), false, stage.now());
     stage.commit(&mut one);
     stage.wait(5 * SECOND);
-    one.owner.ring(stage.now);
+    one.owner.ring(stage.now());
     stage.commit(&mut one);
     stage.database.bury(one.name, true);
     let two = stage.owner();
@@ -110,12 +52,12 @@ fn a_retry_that_is_handed_over_does_not_count() {
 fn a_timer_that_a_scan_under_way_has_missed_rings() {
     let mut stage = Stage::new(&[Step::Do, Step::Sleep(1_000)]);
     let mut worker = stage.owner();
-    worker.scan(&stage.database, stage.now);
-    worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, stage.now);
+    worker.scan(&stage.database, stage.now());
+    worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, stage.now());
     stage.commit(&mut worker);
-    worker.arrive(0, stage.now);
+    worker.arrive(0, stage.now());
     stage.wait(SECOND);
-    worker.owner.ring(stage.now);
+    worker.owner.ring(stage.now());
     stage.commit(&mut worker);
     assert_eq!(stage.happened(|event| matches!(event, Event::Fired { .. })), 1);
 }
@@ -127,12 +69,12 @@ fn a_parked_run_that_is_woken_while_its_partition_is_left_goes_on_elsewhere() {
     let parked = |stage: &Stage| !stage.database.rows().next().unwrap().cached.hot;
     for _ in 0..4 {
         stage.wait(6 * SECOND);
-        one.owner.evict(stage.now);
+        one.owner.evict(stage.now());
         stage.commit(&mut one);
     }
     assert!(parked(&stage));
-    one.begin_release(vec![0]);
-    let (key, payload) = ("signal:1".to_owned(), Some("null".to_owned()));
+    one.begin_release(vec![stage.address.part]);
+    let (key, payload) = ("signal:1".to_owned(), Some("1".to_owned()));
     stage.database.send(&stage.address, key, Some("ping".to_owned()), payload);
     stage.look(&mut one);
     assert!(one.attempts.is_empty(), "who leaves begins nothing");
@@ -149,12 +91,12 @@ fn a_run_with_an_attempt_under_way_is_not_parked() {
     let mut stage = Stage::new(&[Step::Hear(600_000), Step::Do]);
     let mut one = stage.owner();
     stage.wait(3 * SECOND);
-    let (key, payload) = ("signal:1".to_owned(), Some("null".to_owned()));
+    let (key, payload) = ("signal:1".to_owned(), Some("1".to_owned()));
     stage.database.send(&stage.address, key, Some("ping".to_owned()), payload);
     stage.look(&mut one);
     for _ in 0..4 {
         stage.wait(3 * SECOND);
-        one.owner.evict(stage.now);
+        one.owner.evict(stage.now());
         stage.commit(&mut one);
     }
     stage.database.bury(one.name, false);
@@ -179,7 +121,7 @@ fn big_start(n: u8, waited_for: bool) -> (NewStart, Option<Receiver<StartAnswer>
 
 #[test]
 fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
-    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 4, 1), Timestamp(1));
+    let (mut owner, now) = (Owner::new(Arc::new(contracts::registry()), 4, 1), Timestamp(1));
     owner.gain(0, true);
     let mut answers = Vec::new();
     for n in 1..=3 {
@@ -198,7 +140,7 @@ fn nothing_is_taken_in_while_a_commit_is_in_flight_and_the_next_one_is_full() {
 
 #[test]
 fn a_start_that_nobody_waits_for_any_more_is_not_made() {
-    let (mut owner, now) = (Owner::new(Arc::new(saga::registry()), 4, 1), Timestamp(1));
+    let (mut owner, now) = (Owner::new(Arc::new(contracts::registry()), 4, 1), Timestamp(1));
     owner.gain(0, true);
     owner.start(big_start(1, false).0, now);
     assert!(owner.seal().is_none());
@@ -212,7 +154,7 @@ fn a_parked_run_whose_attempt_elsewhere_failed_is_hot_until_the_next_is_offered(
     stage.look(&mut one);
     for _ in 0..4 {
         stage.wait(6 * SECOND);
-        one.owner.evict(stage.now);
+        one.owner.evict(stage.now());
         stage.commit(&mut one);
     }
     let hot = |stage: &Stage| stage.database.rows().next().unwrap().cached.hot;
@@ -221,7 +163,7 @@ fn a_parked_run_whose_attempt_elsewhere_failed_is_hot_until_the_next_is_offered(
     stage.database.send(&stage.address, "outcome:0:1".to_owned(), None, Some(failed));
     stage.look(&mut one);
     stage.wait(5 * SECOND);
-    one.owner.ring(stage.now);
+    one.owner.ring(stage.now());
     stage.commit(&mut one);
     assert!(hot(&stage), "what is dispatched and not offered would be forgotten with its owner");
     stage.database.bury(one.name, false);

@@ -1,18 +1,26 @@
 //! A model of the database: the rows, and the SQL functions over them. What
 //! Postgres would take and we must never ask for is refused with a panic.
 
+mod kin;
+mod letters;
+mod tasks;
+
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
-use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Message, Sent, Stored};
-use super::elsewhere;
+use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Stored};
 use crate::address::{Address, Part};
+use letters::Waiting;
+pub(super) use tasks::Claim;
+use tasks::Task;
 
 pub(super) type WorkerId = u64;
+pub(super) type Labels = BTreeMap<String, String>;
 type Alarm = (Part, Timestamp, Uuid, Seq);
 
 /// A batch as it goes over the wire: as often as it takes.
@@ -21,7 +29,7 @@ pub(super) struct Packet {
     pub(super) number: i64,
     starts: Vec<(Arc<Address>, String)>,
     history: Vec<(Part, Uuid, u32, Timestamp, String)>,
-    updates: Vec<(Arc<Address>, Cached)>,
+    updates: Vec<(Arc<Address>, Cached, Labels)>,
     set: Vec<(Arc<Address>, Seq, Timestamp)>,
     dropped: Vec<Alarm>,
     consumed: Vec<(Part, Uuid, String)>,
@@ -33,13 +41,15 @@ impl From<Batch> for Packet {
         let starts = batch.starts.into_iter().map(|row| (row.address, row.workflow_type));
         let history = batch.history.into_iter();
         let history = history.map(|h| (h.part, h.run, h.event, h.at, h.into_json()));
+        let updates = batch.updates.into_iter();
+        let updates = updates.map(|u| (u.address, u.cached, u.labels.unwrap_or_default()));
         let set = batch.alarms_set.into_iter().map(|row| (row.address, row.seq, row.due));
         let dropped = batch.alarms_dropped.into_iter();
         Self {
             number: batch.number,
             starts: starts.collect(),
             history: history.collect(),
-            updates: batch.updates.into_iter().map(|row| (row.address, row.cached)).collect(),
+            updates: updates.collect(),
             set: set.collect(),
             dropped: dropped.map(|(part, run, seq, due)| (part, due, run, seq)).collect(),
             consumed: batch.consumed,
@@ -52,19 +62,12 @@ pub(super) struct Row {
     pub(super) address: Arc<Address>,
     pub(super) workflow_type: String,
     pub(super) cached: Cached,
+    pub(super) labels: Labels,
 }
 
 pub(super) struct Partition {
     pub(super) owner: Option<WorkerId>,
     pub(super) clean: bool,
-}
-
-/// It waits for its owner, in order of arrival.
-struct Waiting {
-    arrival: u64,
-    address: Arc<Address>,
-    name: Option<String>,
-    payload: Option<String>,
 }
 
 /// The worker has been buried.
@@ -73,6 +76,7 @@ pub(super) struct Fenced;
 
 #[derive(Default)]
 pub(super) struct Database {
+    now: Timestamp,
     pub(super) partitions: BTreeMap<Part, Partition>,
     /// The last batch of each worker, and the starts in it that came too late.
     fences: BTreeMap<WorkerId, (i64, Vec<Uuid>)>,
@@ -82,13 +86,26 @@ pub(super) struct Database {
     alarms: BTreeMap<Alarm, Arc<Address>>,
     inbox: BTreeMap<(Part, Uuid, String), Waiting>,
     arrivals: u64,
-    pub(super) tasks: BTreeMap<elsewhere::Step, elsewhere::Task>,
+    /// The latest arrival that each run, or one that follows it, has heard of.
+    heard: HashMap<Uuid, u64>,
+    tasks: BTreeMap<(Part, Uuid, Seq), Task>,
+    claims: u64,
 }
 
 impl Database {
     pub(super) fn new(partitions: Part) -> Self {
         let unowned = |part| (part, Partition { owner: None, clean: true });
-        Self { partitions: (0..partitions).map(unowned).collect(), ..Self::default() }
+        let partitions = (0..partitions).map(unowned).collect();
+        Self { now: Timestamp(1_000_000_000), partitions, ..Self::default() }
+    }
+
+    /// Nobody's clock is ahead of this one.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
     }
 
     pub(super) fn register(&mut self, worker: WorkerId) {
@@ -132,7 +149,7 @@ impl Database {
         assert_eq!(fence.0, p.number - 1, "batches are committed one after the other");
         let mut lost = Vec::new();
         for (address, workflow_type) in &p.starts {
-            if !self.insert(address, workflow_type) {
+            if !self.insert(address, workflow_type, Labels::new()) {
                 lost.push(address.run);
             }
         }
@@ -141,10 +158,11 @@ impl Database {
                 self.append(worker, (*part, *run), *event, *at, events);
             }
         }
-        for (address, cached) in &p.updates {
+        for (address, cached, labels) in &p.updates {
             let row = self.workflows.get_mut(&key(address));
             if let Some(row) = row.filter(|row| row.address.run == address.run) {
                 row.cached = *cached;
+                row.labels.extend(labels.clone());
             }
         }
         for (address, seq, due) in p.set.iter().filter(|(to, ..)| !lost.contains(&to.run)) {
@@ -159,61 +177,13 @@ impl Database {
         }
         p.dropped.iter().for_each(|alarm| drop(self.alarms.remove(alarm)));
         p.consumed.iter().for_each(|message| drop(self.inbox.remove(message)));
-        self.tell_kin(&p.kin, &lost, p.history.first().map(|(.., at, _)| *at));
+        self.tell_kin(&p.kin, &lost);
+        p.consumed.iter().for_each(|message| self.has_been_heard(message));
         self.fences.insert(worker, (p.number, lost.clone()));
         Ok(lost)
     }
 
-    /// What runs say to one another, but for those that never were.
-    fn tell_kin(&mut self, kin: &Kin, lost: &[Uuid], now: Option<Timestamp>) {
-        let now = now.unwrap_or_default();
-        for child in kin.children.iter().filter(|child| !lost.contains(&child.parent.run)) {
-            let address = Arc::new(child.address.clone());
-            if !self.begin(&address, &child.workflow_type, &child.events, now) {
-                let (key, payload) = child.taken.clone();
-                self.send(&child.parent, key, None, Some(payload));
-            }
-        }
-        for heir in kin.heirs.iter().filter(|heir| !lost.contains(&heir.before)) {
-            let began = self.insert(&heir.address, heir.workflow_type);
-            assert!(began, "nobody else is the next run");
-            self.history.insert(heir.address.run, vec![(heir.at, heir.events.to_vec())]);
-            if let Some(due) = heir.deadline {
-                let alarm = (heir.address.part, due, heir.address.run, Seq::DEADLINE);
-                self.alarms.insert(alarm, Arc::clone(&heir.address));
-            }
-        }
-        for Sent { message, .. } in kin.messages.iter().filter(|s| !lost.contains(&s.sender)) {
-            let Message { address, key, name, payload } = message;
-            self.send(address, key.clone(), name.clone(), payload.clone());
-        }
-    }
-
-    fn begin(
-        &mut self,
-        address: &Arc<Address>,
-        workflow_type: &str,
-        events: &str,
-        now: Timestamp,
-    ) -> bool {
-        let events: Vec<Event> = serde_json::from_str(events).unwrap();
-        let deadline = events.iter().find_map(|event| match event {
-            Event::Started { deadline, .. } => *deadline,
-            _ => None,
-        });
-        if !self.insert(address, workflow_type) {
-            return false;
-        }
-        if let Some(due) = deadline {
-            let alarm = (address.part, due, address.run, Seq::DEADLINE);
-            self.alarms.insert(alarm, Arc::clone(address));
-        }
-        self.history.insert(address.run, vec![(now, events)]);
-        self.send(address, "start".to_owned(), None, None);
-        true
-    }
-
-    fn insert(&mut self, address: &Arc<Address>, workflow_type: &str) -> bool {
+    fn insert(&mut self, address: &Arc<Address>, workflow_type: &str, labels: Labels) -> bool {
         let key = key(address);
         if self.workflows.contains_key(&key) {
             return false;
@@ -222,7 +192,7 @@ impl Database {
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
         let (address, workflow_type) = (Arc::clone(address), workflow_type.to_owned());
         self.by_run.insert(address.run, key.clone());
-        self.workflows.insert(key, Row { address, workflow_type, cached });
+        self.workflows.insert(key, Row { address, workflow_type, cached, labels });
         true
     }
 
@@ -240,38 +210,9 @@ impl Database {
         let events: usize = rows.iter().map(|(_, events)| events.len()).sum();
         assert_eq!(usize::try_from(event).unwrap(), events, "history is gapless: {json}");
         assert!(rows.last().is_none_or(|(last, _)| *last <= at), "time goes back: {json}");
-        rows.push((at, serde_json::from_str(json).unwrap()));
-    }
-
-    /// A start from elsewhere; false when the id is taken.
-    pub(super) fn start(&mut self, address: &Arc<Address>, first: Event, now: Timestamp) -> bool {
-        self.begin(address, "saga", &serde_json::to_string(&[first]).unwrap(), now)
-    }
-
-    pub(super) fn send(
-        &mut self,
-        address: &Arc<Address>,
-        message: String,
-        name: Option<String>,
-        payload: Option<String>,
-    ) {
-        self.arrivals += 1;
-        let (arrival, address) = (self.arrivals, Arc::clone(address));
-        let id = (address.part, address.run, message);
-        self.inbox.entry(id).or_insert(Waiting { arrival, address, name, payload });
-    }
-
-    pub(super) fn read_inbox(&self, parts: &[Part], limit: usize) -> Vec<Message> {
-        let mine = self.inbox.iter().filter(|((part, ..), _)| parts.contains(part));
-        let mut waiting: Vec<_> = mine.map(|((.., key), waiting)| (key, waiting)).collect();
-        waiting.sort_by_key(|(_, waiting)| waiting.arrival);
-        let message = |(key, waiting): (&String, &Waiting)| Message {
-            address: Arc::clone(&waiting.address),
-            key: key.clone(),
-            name: waiting.name.clone(),
-            payload: waiting.payload.clone(),
-        };
-        waiting.into_iter().take(limit).map(message).collect()
+        let events: Vec<Event> = serde_json::from_str(json).unwrap();
+        rows.push((at, events.clone()));
+        self.in_order((part, run), &events);
     }
 
     pub(super) fn due(&self, parts: &[Part], until: Timestamp) -> Vec<AlarmRow> {
@@ -283,6 +224,11 @@ impl Database {
             due: *due,
         })
         .collect()
+    }
+
+    /// How many are set.
+    pub(super) fn alarms(&self) -> usize {
+        self.alarms.len()
     }
 
     pub(super) fn load(&self, addresses: &[Arc<Address>]) -> Vec<Stored> {
@@ -319,6 +265,16 @@ impl Database {
         self.workflows.values()
     }
 
+    /// A run, by its own id.
+    pub(super) fn row(&self, run: Uuid) -> Option<&Row> {
+        self.by_run.get(&run).map(|key| &self.workflows[key])
+    }
+
+    /// An execution of a workflow.
+    pub(super) fn execution(&self, of: &Address, run_no: i32) -> Option<&Row> {
+        self.workflows.get(&(of.part, Arc::clone(&of.workflow_id), run_no))
+    }
+
     pub(super) fn latest(&self, part: Part, workflow_id: &str) -> Option<&Row> {
         let of_id =
             |row: &&Row| row.address.part == part && &*row.address.workflow_id == workflow_id;
@@ -329,8 +285,8 @@ impl Database {
         self.history.get(&run).map(Vec::as_slice).unwrap_or_default()
     }
 
-    pub(super) fn inbox_is_empty(&self) -> bool {
-        self.inbox.is_empty()
+    pub(super) fn events(&self, run: Uuid) -> impl Iterator<Item = &Event> {
+        self.history(run).iter().flat_map(|(_, events)| events)
     }
 
     /// No effect without a committed intent, and none before it is due.
@@ -342,15 +298,21 @@ impl Database {
         };
         let due = running.retry_at.is_none_or(|due| due <= now);
         let last = running.attempt == dispatch.attempt && due;
-        running.call == dispatch.call && (last || running.attempt > dispatch.attempt)
+        let call = running.call == dispatch.call || running.probe.is_none();
+        call && (last || running.attempt > dispatch.attempt)
     }
 
     fn answered(&self, dispatch: &Dispatch) -> bool {
-        let mut events = self.history(dispatch.address.run).iter().flat_map(|(_, events)| events);
-        events.any(|event| match event {
-            Event::Done { seq, .. } | Event::Refused { seq, .. } | Event::Unknown { seq, .. } => {
-                *seq == dispatch.seq
+        self.events(dispatch.address.run).any(|event| match event {
+            Event::Done { seq, .. }
+            | Event::Refused { seq, .. }
+            | Event::NotDone { seq, .. }
+            | Event::Unknown { seq, .. } => *seq == dispatch.seq,
+            // By the one that a new owner found, while it was about to make it again.
+            Event::AttemptFailed { seq, attempt, .. } => {
+                (*seq, *attempt) == (dispatch.seq, dispatch.attempt)
             }
+            Event::Terminated { .. } => true,
             _ => false,
         })
     }

@@ -1,41 +1,20 @@
-//! Attempts that are made elsewhere: their rows, whoever carries them there, and whoever claims.
+//! Whoever carries attempts to where they are claimed, and whoever performs them there.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use hansom_core::{Direction, Event, Payload, Seq, Timestamp};
+use hansom_core::{Attempt, Direction};
 use rand::RngExt;
-use rand::rngs::SmallRng;
-use uuid::Uuid;
 
 use super::super::remote::{Elsewhere, Outcome};
-use super::database::{Database, WorkerId};
+use super::World;
+use super::database::{Claim, Database, WorkerId};
 use super::tally::Tally;
 use super::worker::{Luck, Worker};
-use super::{World, saga};
-use crate::address::{Address, Part};
 
-pub(super) type Step = (Part, Uuid, Seq);
-
-/// A row.
-pub(super) struct Task {
-    address: Arc<Address>,
-    attempt: u32,
-    direction: Direction,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Claimed(u64),
-    Settled,
-}
-
-/// On its way from a lane to the rows.
+/// On its way from a lane to the rows, in the order of commits; each with how many those are.
 #[derive(Default)]
 pub(super) struct Outbox {
-    work: VecDeque<(WorkerId, Elsewhere)>,
+    work: VecDeque<(WorkerId, Elsewhere, u64)>,
     pub(super) sent: u64,
     pub(super) carried: u64,
 }
@@ -43,227 +22,131 @@ pub(super) struct Outbox {
 /// The world beyond the workers.
 #[derive(Default)]
 pub(super) struct Beyond {
-    held: Vec<(Step, u64)>,
+    claims: Vec<Claim>,
     /// What a worker that was killed had sent, and what has not arrived yet.
     late: Vec<(WorkerId, Elsewhere)>,
-    claims: u64,
 }
 
 impl Outbox {
     pub(super) fn send(&mut self, name: WorkerId, elsewhere: Elsewhere) {
         if !elsewhere.is_empty() {
             self.sent += 1;
-            self.work.push_back((name, elsewhere));
-        }
-    }
-}
-
-impl Database {
-    /// As the statements do; false when the worker has been buried.
-    fn carry(&mut self, name: WorkerId, elsewhere: &Elsewhere, tally: &mut Tally) -> bool {
-        let Elsewhere { offers, over, recalled, abandoned } = elsewhere;
-        if !(offers.is_empty() && over.is_empty()) {
-            if self.is_buried(name) {
-                tally.offers_fenced += 1;
-                return false;
-            }
-            // In one transaction: what is offered again and over is never seen.
-            let mut unseen = HashSet::new();
-            for offer in offers {
-                let step = (offer.address.part, offer.address.run, offer.seq);
-                if self.partitions[&offer.address.part].owner != Some(name) {
-                    continue;
-                }
-                if self.tasks.get(&step).is_some_and(|task| task.attempt >= offer.attempt) {
-                    tally.offered_again += 1;
-                    continue;
-                }
-                let (address, attempt) = (Arc::clone(&offer.address), offer.attempt);
-                let (direction, state) = (offer.direction, State::Waiting);
-                self.tasks.insert(step, Task { address, attempt, direction, state });
-                unseen.insert(step);
-            }
-            for (part, run, seq, attempt) in over {
-                let step = (*part, *run, *seq);
-                if self.tasks.get(&step).is_some_and(|task| task.attempt == *attempt) {
-                    let task = self.tasks.remove(&step).unwrap();
-                    let settled = task.state == State::Settled || unseen.contains(&step);
-                    assert!(settled, "its outcome came from somewhere");
-                }
-            }
-        }
-        for (_, run) in recalled {
-            self.recall(*run, tally);
-        }
-        self.tasks.retain(|(part, run, _), _| !abandoned.contains(&(*part, *run)));
-        true
-    }
-
-    fn recall(&mut self, run: Uuid, tally: &mut Tally) {
-        let forward = |(step, task): (&Step, &Task)| {
-            let mine = step.1 == run && task.direction != Direction::Undo;
-            (mine && task.state == State::Waiting).then_some(*step)
-        };
-        for step in self.tasks.iter().filter_map(forward).collect::<Vec<_>>() {
-            tally.withdrawn += 1;
-            self.end(step, &failed("withdrawn"));
+            self.work.push_back((name, elsewhere, 1));
         }
     }
 
-    fn end(&mut self, step: Step, outcome: &Outcome) {
-        let task = self.tasks.get_mut(&step).unwrap();
-        task.state = State::Settled;
-        let key = format!("outcome:{}:{}", step.2.0, task.attempt);
-        let address = Arc::clone(&task.address);
-        let outcome = serde_json::to_string(outcome).unwrap();
-        self.send(&address, key, None, Some(outcome));
+    pub(super) fn is_empty(&self) -> bool {
+        self.work.is_empty()
     }
 
-    /// The numbers of the attempts that can be claimed.
-    pub(super) fn offered_attempts(&self) -> Vec<u32> {
-        self.steps(|state| state == State::Waiting).iter().map(|s| self.tasks[s].attempt).collect()
-    }
-
-    fn steps(&self, so: impl Fn(State) -> bool) -> Vec<Step> {
-        let tasks = self.tasks.iter();
-        tasks.filter(|(_, task)| so(task.state)).map(|(step, _)| *step).collect()
-    }
-
-    /// Takes one that is not of a closed run. It has to be an attempt that history waits for.
-    fn claim_task(&mut self, step: Step, claim: u64) -> bool {
-        let (_, run, seq) = step;
-        let ledger = self.ledger(run);
-        if ledger.status().is_closed() {
-            // It is swept.
-            self.tasks.remove(&step);
-            return false;
+    /// What was committed under one name goes together from here on.
+    pub(super) fn gather(&mut self) {
+        let Some((name, mut first, mut count)) = self.work.pop_front() else { return };
+        while let Some((_, next, more)) = self.work.pop_front_if(|(next, ..)| *next == name) {
+            first.extend(next);
+            count += more;
         }
-        let task = self.tasks.get_mut(&step).unwrap();
-        task.state = State::Claimed(claim);
-        let awaited = ledger.running().get(&seq);
-        let awaited = awaited.filter(|running| running.attempt == task.attempt);
-        let attempt = task.attempt;
-        assert!(awaited.is_some(), "{run} {seq:?} {attempt} is over:\n{:#?}", self.history(run));
-        true
+        self.work.push_front((name, first, count));
     }
 }
 
 impl Worker {
     /// What was committed first arrives; now and then nobody hears of it, and it is sent again.
     pub(super) fn carry(&mut self, luck: Luck, database: &mut Database, tally: &mut Tally) {
-        let Some((name, elsewhere)) = self.outbox.work.front() else { return };
+        let Some((name, elsewhere, count)) = self.outbox.work.front_mut() else { return };
         if luck == Luck::Cut {
             return;
         }
+        let of = |elsewhere: &Elsewhere| {
+            let offers = elsewhere.offers.iter();
+            offers.map(|o| (o.address.run, o.seq, o.attempt)).collect()
+        };
+        let offered = of(elsewhere);
+        elsewhere.keep_last();
         let written = database.carry(*name, elsewhere, tally);
         if luck == Luck::AnswerLost {
             return;
         }
-        let (_, elsewhere) = self.outbox.work.pop_front().unwrap();
-        self.outbox.carried += 1;
-        let offers = if written { elsewhere.offers } else { Vec::new() };
-        self.offered(offers.iter().map(|o| (o.address.run, o.seq, o.attempt)).collect());
+        self.outbox.carried += *count;
+        self.outbox.work.pop_front();
+        self.offered(if written { offered } else { Vec::new() });
     }
 }
 
 impl World {
-    /// One thing happens beyond.
-    pub(super) fn beyond(&mut self, at: usize, tally: &mut Tally) {
+    /// Something happens where attempts are made elsewhere.
+    pub(super) fn beyond(&mut self, at: usize) {
         match self.random.random_range(0..16) {
             0..6 => {
-                let luck = match self.random.random_range(0..6) {
-                    0 => Luck::AnswerLost,
-                    1 => Luck::Cut,
-                    _ => Luck::Good,
-                };
-                self.workers[at].carry(luck, &mut self.database, tally);
+                let luck = self.luck();
+                self.workers[at].carry(luck, &mut self.database, &mut self.tally);
             }
-            6..10 => self.claim_one(),
-            10..14 if self.random.random_range(0..10) < self.mood.lively => self.settle_one(tally),
-            14 => self.expire_one(tally),
-            15 => {
-                let late = &mut self.beyond.late;
-                if !late.is_empty() {
-                    let (name, elsewhere) =
-                        late.swap_remove(self.random.random_range(0..late.len()));
-                    self.database.carry(name, &elsewhere, tally);
-                }
+            6 => self.workers[at].outbox.gather(),
+            7..10 => self.claim(),
+            10..13 if !self.beyond.claims.is_empty() && self.is_lively() => {
+                let index = self.random.random_range(0..self.beyond.claims.len());
+                let again = self.chance(1, 8);
+                self.settle_claim(index, again);
+            }
+            13 => {
+                let expired = self.database.expire_tasks();
+                self.tally.saw_times("expired", expired);
+            }
+            14 => {
+                let swept = self.database.sweep_tasks();
+                self.tally.saw_times("swept", swept);
+            }
+            15 if !self.beyond.late.is_empty() => {
+                let index = self.random.random_range(0..self.beyond.late.len());
+                let (name, elsewhere) = self.beyond.late.swap_remove(index);
+                self.database.carry(name, &elsewhere, &mut self.tally);
             }
             _ => {}
         }
     }
 
-    /// A worker is killed: what it had sent may arrive yet.
+    /// A worker is killed: what it was sending may arrive yet. It sends one thing at a time.
     pub(super) fn leave_behind(&mut self, outbox: Outbox) {
-        self.beyond.late.extend(outbox.work);
+        let work = outbox.work.into_iter().take(1);
+        self.beyond.late.extend(work.map(|(name, elsewhere, _)| (name, elsewhere)));
     }
 
-    fn claim_one(&mut self) {
-        let waiting = self.database.steps(|state| state == State::Waiting);
-        if let Some(step) = pick(&mut self.random, &waiting) {
-            self.beyond.claims += 1;
-            if self.database.claim_task(step, self.beyond.claims) {
-                self.beyond.held.push((step, self.beyond.claims));
-            }
-        }
+    fn claim(&mut self) {
+        let (deserted, random) = (self.mood.deserted, &mut self.random);
+        let pick = |of: usize| random.random_range(0..of.max(1));
+        let takes =
+            |of: &hansom_core::ActivityContext| of.direction == Direction::Undo || !deserted;
+        let claim = self.database.claim_task(takes, pick);
+        self.tally.saw_times("claimed", usize::from(claim.is_some()));
+        self.beyond.claims.extend(claim);
     }
 
-    fn settle_one(&mut self, tally: &mut Tally) {
-        if self.beyond.held.is_empty() {
-            return;
-        }
-        let index = self.random.random_range(0..self.beyond.held.len());
-        let (step, claim) = self.beyond.held[index];
-        // Now and then it answers twice.
-        if self.random.random_range(0..8) > 0 {
-            self.beyond.held.swap_remove(index);
-        }
-        let holds = |task: &Task| task.state == State::Claimed(claim);
-        if !self.database.tasks.get(&step).is_some_and(holds) {
-            tally.too_late += 1;
-            return;
-        }
-        tally.settled += 1;
-        let outcome = match self.random.random_range(0..10) {
-            n if n < self.mood.failing => failed("the network is down"),
-            9 => Outcome::Refused(Payload::of(&saga::No).unwrap()),
-            _ => Outcome::Done(Payload::of(&()).unwrap()),
+    /// It is performed; `again` leaves it to be performed, and answered, once more.
+    fn settle_claim(&mut self, index: usize, again: bool) {
+        let claims = &mut self.beyond.claims;
+        let claim = if again { claims[index].clone() } else { claims.swap_remove(index) };
+        let luck = self.fortune();
+        let outcome = match self.services.perform(&claim.activity, &claim.context, luck) {
+            Attempt::Done(output) => Outcome::Done(output),
+            Attempt::Refused(error) => Outcome::Refused(error),
+            Attempt::Failed { reason, .. } => Outcome::Failed { reason, retry_after: None },
         };
-        self.database.end(step, &outcome);
-    }
-
-    fn expire_one(&mut self, tally: &mut Tally) {
-        let claimed = self.database.steps(|state| matches!(state, State::Claimed(_)));
-        if let Some(step) = pick(&mut self.random, &claimed) {
-            tally.expired += 1;
-            self.database.end(step, &failed("no answer"));
-        }
+        let settled = self.database.settle_task(&claim, &outcome);
+        self.tally.saw(if settled { "settled" } else { "settled too late" });
     }
 
     /// Everything beyond comes to its end.
-    pub(super) fn settle_beyond(&mut self, at: usize, tally: &mut Tally) {
-        for _ in 0..self.workers[at].outbox.work.len() {
-            self.workers[at].carry(Luck::Good, &mut self.database, tally);
+    pub(super) fn settle_beyond(&mut self, at: usize) {
+        while !self.workers[at].outbox.is_empty() {
+            self.workers[at].carry(Luck::Good, &mut self.database, &mut self.tally);
         }
-        for _ in 0..self.database.tasks.len() {
-            self.claim_one();
+        let expired = self.database.expire_tasks();
+        self.tally.saw_times("expired", expired);
+        for _ in 0..3 {
+            self.claim();
         }
-        while !self.beyond.held.is_empty() {
-            self.settle_one(tally);
+        while !self.beyond.claims.is_empty() {
+            self.settle_claim(0, false);
         }
     }
-}
-
-fn failed(reason: &str) -> Outcome {
-    Outcome::Failed { reason: reason.to_owned(), retry_after: None }
-}
-
-fn pick(random: &mut SmallRng, steps: &[Step]) -> Option<Step> {
-    (!steps.is_empty()).then(|| steps[random.random_range(0..steps.len())])
-}
-
-/// An attempt elsewhere is never lost with its owner.
-pub(super) fn survives(event: &Event, activity: &str, at: Timestamp) {
-    let lost = matches!(event, Event::AttemptLost { .. });
-    assert!(!lost || !activity.contains("far"), "{activity} was lost: {event:?} {at:?}");
 }

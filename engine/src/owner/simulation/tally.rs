@@ -1,55 +1,93 @@
 //! What happened in all seeds together: a fault that never fires proves nothing.
 
+use std::collections::BTreeMap;
+
 /// How often.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) fenced: u64,
-    pub(super) fenced_with_answer_lost: u64,
-    pub(super) repeated: u64,
-    pub(super) lost_starts: u64,
-    pub(super) recovered: u64,
-    pub(super) reloaded: u64,
-    pub(super) late_answers: u64,
-    pub(super) crashes: u64,
-    pub(super) releases: u64,
-    pub(super) completed: u64,
-    pub(super) failed: u64,
-    pub(super) cancelled: u64,
-    pub(super) exhausted: u64,
-    pub(super) poison: u64,
-    pub(super) offers_fenced: u64,
-    pub(super) offered_again: u64,
-    pub(super) withdrawn: u64,
-    pub(super) too_late: u64,
-    pub(super) settled: u64,
-    pub(super) expired: u64,
+#[derive(Debug)]
+pub(super) struct Tally(BTreeMap<&'static str, u64>);
+
+/// All that has to happen.
+const ALL: &[&str] = &[
+    // to workers
+    "fenced",
+    "fenced, and an answer lost before",
+    "a commit is repeated",
+    "a start comes too late",
+    "recovered",
+    "reloaded",
+    "an answer comes twice",
+    "a worker crashes",
+    "partitions are released",
+    // to runs
+    "completed",
+    "failed",
+    "cancelled",
+    "terminated",
+    "continued",
+    "and again",
+    "a body panics",
+    "a change is recorded",
+    "a deadline passes",
+    "a deadline of the run before passes",
+    "a probe is asked",
+    "a probe says not done",
+    "stuck: undo exhausted",
+    "stuck: poison",
+    "stuck: panic",
+    "stuck: outcome unknown",
+    "retried",
+    // between runs
+    "a child completes",
+    "a child fails",
+    "a child is cancelled",
+    "a child is terminated",
+    "a child is asked to cancel",
+    "a child's id is taken",
+    "and nobody hears",
+    "a child leaves what others left to it",
+    "a child is cancelled when its parent closes",
+    "a child is terminated when its parent closes",
+    "a child ends by itself after its parent",
+    "a child goes on alone",
+    "a child goes on in another run",
+    "what a child did is undone",
+    "what the run before did is undone",
+    "a message goes along",
+    // from outside
+    "a signal is taken",
+    "a signal is repeated",
+    "a signal comes with a start",
+    "an update is answered",
+    // elsewhere
+    "offered",
+    "offered again",
+    "an offer is fenced",
+    "withdrawn",
+    "claimed",
+    "settled",
+    "settled too late",
+    "expired",
+    "swept",
+];
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self(ALL.iter().map(|what| (*what, 0)).collect())
+    }
 }
 
 impl Tally {
-    /// Whether everything happened.
-    pub(super) fn is_full(&self) -> bool {
-        let fired = [
-            self.fenced,
-            self.fenced_with_answer_lost,
-            self.repeated,
-            self.lost_starts,
-            self.recovered,
-            self.reloaded,
-            self.late_answers,
-            self.crashes,
-            self.releases,
-            self.completed,
-            self.failed,
-            self.cancelled,
-            self.exhausted,
-            self.poison,
-            self.offers_fenced,
-            self.offered_again,
-            self.withdrawn,
-            self.too_late,
-            self.settled,
-            self.expired,
-        ];
-        fired.iter().all(|count| *count > 0)
+    pub(super) fn saw(&mut self, what: &'static str) {
+        self.saw_times(what, 1);
+    }
+
+    pub(super) fn saw_times(&mut self, what: &'static str, times: usize) {
+        let count = self.0.get_mut(what).unwrap_or_else(|| panic!("nobody expects that {what}"));
+        *count += u64::try_from(times).unwrap();
+    }
+
+    /// What never happened.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        ALL.iter().copied().filter(|what| self.0[what] == 0).collect()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hansom_core::{Attempt, Seq, Timestamp};
+use hansom_core::{Attempt, Event, Seq, Timestamp};
 use tokio::sync::oneshot::Receiver;
 use uuid::Uuid;
 
@@ -23,13 +23,19 @@ const PAGE: usize = 3;
 
 /// What was read, and has not arrived yet.
 enum Errand {
-    Loaded { asked: Vec<Arc<Address>>, stored: Vec<Stored>, next: Option<(Vec<Part>, Uuid)> },
-    Inbox(Vec<Message>),
+    Loaded {
+        asked: Vec<Arc<Address>>,
+        stored: Vec<Stored>,
+        next: Option<(Vec<Part>, Uuid)>,
+    },
+    /// With the run that each is for by now, where that is another.
+    Inbox(Vec<(Message, Option<Arc<Address>>)>),
     Alarms(Vec<AlarmRow>),
+    /// Their rows are there.
     Offered(Vec<(Uuid, Seq, u32)>),
 }
 
-/// What becomes of a commit.
+/// What becomes of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Luck {
     Good,
@@ -45,21 +51,27 @@ struct Release {
     carrying: Option<u64>,
 }
 
+/// A start that waits for its commit.
+pub(super) struct Starting {
+    pub(super) address: Arc<Address>,
+    pub(super) events: Vec<Event>,
+    pub(super) answer: Receiver<StartAnswer>,
+}
+
 pub(super) struct Worker {
     pub(super) name: WorkerId,
     pub(super) owner: Owner,
     /// Fenced, and not joined anew yet.
     pub(super) fenced: bool,
     pub(super) attempts: Vec<Dispatch>,
-    /// Starts that wait for their commit.
-    pub(super) starts: Vec<(Arc<Address>, Receiver<StartAnswer>)>,
+    pub(super) starts: Vec<Starting>,
     packet: Option<(Packet, bool)>,
     errands: VecDeque<Errand>,
+    pub(super) outbox: Outbox,
     recoveries: VecDeque<(Vec<Part>, Option<Uuid>)>,
     loading: bool,
     release: Option<Release>,
     done: i64,
-    pub(super) outbox: Outbox,
 }
 
 impl Worker {
@@ -73,11 +85,11 @@ impl Worker {
             starts: Vec::new(),
             packet: None,
             errands: VecDeque::new(),
+            outbox: Outbox::default(),
             recoveries: VecDeque::new(),
             loading: false,
             release: None,
             done: 0,
-            outbox: Outbox::default(),
         }
     }
 
@@ -109,7 +121,8 @@ impl Worker {
     }
 
     pub(super) fn start(&mut self, start: NewStart, answer: Receiver<StartAnswer>, now: Timestamp) {
-        self.starts.push((Arc::new(start.address.clone()), answer));
+        let (address, events) = (Arc::new(start.address.clone()), start.events.clone());
+        self.starts.push(Starting { address, events, answer });
         self.owner.start(start, now);
     }
 
@@ -160,19 +173,19 @@ impl Worker {
             return;
         }
         let Ok(lost) = database.commit(self.name, packet) else {
-            tally.fenced += 1;
-            tally.fenced_with_answer_lost += u64::from(*taken);
+            tally.saw("fenced");
+            tally.saw_times("fenced, and an answer lost before", usize::from(*taken));
             self.fenced = true;
             return self.forget_all();
         };
-        tally.repeated += u64::from(*taken);
+        tally.saw_times("a commit is repeated", usize::from(*taken));
         *taken = true;
         if luck == Luck::AnswerLost {
             return;
         }
         self.packet = None;
         self.done += 1;
-        tally.lost_starts += u64::try_from(lost.len()).unwrap();
+        tally.saw_times("a start comes too late", lost.len());
         let mut after = self.owner.committed(&lost, now);
         let elsewhere = after.elsewhere();
         for dispatch in after.dispatches.iter().chain(&elsewhere.offers) {
@@ -210,7 +223,7 @@ impl Worker {
         let errand = if let Some((parts, after)) = self.recoveries.pop_front() {
             let (stored, last) = database.hot(&parts, after, PAGE);
             let next = last.map(|last| (parts, last));
-            tally.recovered += u64::try_from(stored.len()).unwrap();
+            tally.saw_times("recovered", stored.len());
             Errand::Loaded { asked: Vec::new(), stored, next }
         } else {
             let asked = self.owner.take_wanted(PAGE);
@@ -218,7 +231,7 @@ impl Worker {
                 return;
             }
             let stored = database.load(&asked);
-            tally.reloaded += u64::try_from(stored.len()).unwrap();
+            tally.saw_times("reloaded", stored.len());
             Errand::Loaded { asked, stored, next: None }
         };
         self.loading = true;
@@ -254,8 +267,8 @@ impl Worker {
                 }
             }
             Some(Errand::Inbox(messages)) => {
-                for message in messages {
-                    self.owner.message(message, None, now);
+                for (message, heir) in messages {
+                    self.owner.message(message, heir, now);
                 }
             }
             Some(Errand::Alarms(alarms)) => self.owner.alarms(alarms),

@@ -178,6 +178,8 @@ impl Machine {
         self.body = None;
         let mut state = self.ctx.0.borrow_mut();
         state.muted = false;
+        // It may have been about to go on in another run.
+        state.continued = false;
         state.issued.clear();
         state.next = self.ledger.commands();
     }

@@ -1,7 +1,8 @@
 //! Changes under open runs, limits, and what is the same in every replay.
 
 use hansom_core::{
-    ActivityOptions, Command, Event, Machine, Payload, Seq, Status, StuckReason, WorkflowType,
+    ActivityOptions, Command, Event, Machine, Payload, Seq, Status, StillOpen, StuckReason,
+    WorkflowType,
 };
 
 use super::kin::{Add, Sum};
@@ -93,6 +94,37 @@ fn a_stuck_run_whose_code_is_put_right_goes_on_when_it_is_retried() {
     assert!(put_right.take(now).is_empty() && put_right.fault().is_none());
     put_right.deliver(Event::Fired { seq: Seq(1) }, now);
     assert!(matches!(&put_right.take(now)[..], [Event::Asked(Command::Complete { .. })]));
+}
+
+/// Goes on in another run at once.
+struct Onward;
+impl Workflow for Onward {
+    const NAME: &'static str = "onward";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    type Input = ();
+    type Output = ();
+    type Error = StillOpen;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), StillOpen> {
+        Err(ctx.continue_as_new::<Self>(&()).await)
+    }
+}
+
+#[test]
+fn a_stuck_run_can_be_cancelled_when_the_code_put_right_would_go_on_in_another_run() {
+    let now = hansom_core::Timestamp(9);
+    let mut unknown = Machine::new(None, 7);
+    let started = Event::started(Payload::parse("null".to_owned()).unwrap());
+    unknown.deliver(started.clone(), now);
+    let mut row = vec![started];
+    row.extend(unknown.take(now));
+    assert!(matches!(row[1..], [Event::Stuck { reason: StuckReason::UnknownType, .. }]));
+    let kind = Some(WorkflowType::of::<Onward>());
+    let mut put_right = Machine::replay(kind, 7, [(now, row)]);
+    put_right.deliver(Event::CancelRequested { reason: None }, now);
+    let taken = put_right.take(now);
+    let [Event::Asked(Command::Unwind { .. }), Event::Asked(Command::Close {})] = &taken[..] else {
+        panic!("{taken:?}")
+    };
 }
 
 /// Asks for as much as it is told to.

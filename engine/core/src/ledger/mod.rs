@@ -283,7 +283,12 @@ impl Ledger {
         for debt in &mut self.debts {
             debt.exhausted = false;
         }
-        for (seq, running) in self.running.iter_mut().filter(|(_, running)| running.parked) {
+        // While unwinding an action is not made again: it is given up, and its undo voids it.
+        let unwinds = self.status == Status::Compensating;
+        let again = |running: &Running| {
+            running.parked && (!unwinds || running.direction == Direction::Undo)
+        };
+        for (seq, running) in self.running.iter_mut().filter(|(_, running)| again(running)) {
             running.try_again(at);
             self.news.dispatch.push(*seq);
         }

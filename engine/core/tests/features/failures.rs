@@ -47,6 +47,27 @@ fn a_parked_step_is_stuck_until_it_is_retried_or_cancelled() {
 }
 
 #[test]
+fn an_action_is_not_made_again_while_unwinding_whoever_lets_it_try_again() {
+    let script = booked().cancel().park::<Charge>();
+    assert_eq!(script.ledger().status(), Status::Stuck);
+    let script = script.retry();
+    let undo = |because| script.ledger().undo_plan()[0].because == because;
+    assert!(undo(Because::Unknown), "it is given up: {:?}", script.ledger().undo_plan());
+    let story = script.complete::<Refund>(&()).complete::<Unbook>(&()).story();
+    assert_eq!(
+        story[2..],
+        [
+            "unwind",
+            "stuck: outcome_unknown",
+            "retried",
+            "undo: refund",
+            "undo: unbook",
+            "cancelled"
+        ]
+    );
+}
+
+#[test]
 fn an_undo_that_ran_out_of_attempts_is_owed_until_it_is_retried() {
     let script = booked().cancel().lose::<Charge>().lose::<Refund>().complete::<Unbook>(&());
     assert_eq!(script.ledger().status(), Status::Stuck, "the other undo ran, this one is owed");

@@ -1,8 +1,8 @@
 //! What the end of an attempt means, and what an alarm.
 
 use hansom_core::{
-    Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, Status, StuckReason,
-    Timestamp, Verdict,
+    Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, StuckReason, Timestamp,
+    Verdict,
 };
 
 use super::{Resident, Scene};
@@ -63,8 +63,7 @@ impl Resident {
         let running = &ledger.running()[&seq];
         let reason = storable(reason);
         // While unwinding an action is not tried again: its undo voids it.
-        let given_up =
-            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
+        let given_up = ledger.cause().is_some() && running.direction != Direction::Undo;
         let options = scene.registry.options(running, ledger.pivoted());
         let elapsed = scene.now.since(running.since);
         match options.next(running.counted(), elapsed, retry_after, scene.jitter) {

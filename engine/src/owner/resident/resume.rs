@@ -51,6 +51,13 @@ impl Resident {
     ) -> Option<Event> {
         let ledger = self.machine.ledger();
         let attempt = running.attempt;
+        // While unwinding an action is not made again: its undo voids it.
+        let voided =
+            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
+        let reason = || "its worker was lost".to_owned();
+        if voided {
+            return Some(unknown(seq, running, reason()));
+        }
         if charge && running.lost + 1 >= POISON {
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
             return Some(Event::Stuck { reason: StuckReason::Poison, detail, seq: Some(seq) });
@@ -59,13 +66,6 @@ impl Resident {
         // once is given up for it. It counts all the same when an attempt fails later.
         let policy = scene.registry.options(running, ledger.pivoted()).retry;
         let was_last = charge && policy.maximum_attempts == 1;
-        // While unwinding an action is not made again: its undo voids it.
-        let voided =
-            ledger.status() == Status::Compensating && running.direction != Direction::Undo;
-        let reason = || "its worker was lost".to_owned();
-        if voided {
-            return Some(unknown(seq, running, reason()));
-        }
         if was_last {
             return Some(self.exhausted(seq, reason(), scene));
         }

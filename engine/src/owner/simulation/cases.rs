@@ -104,6 +104,23 @@ fn a_run_with_an_attempt_under_way_is_not_parked() {
     assert_eq!(two.attempts[0].attempt, 2);
 }
 
+#[test]
+fn an_action_that_would_be_poison_is_voided_while_its_run_unwinds() {
+    let mut stage = Stage::new(&[Step::Do]);
+    for _ in 0..4 {
+        let lost = stage.owner();
+        stage.database.bury(lost.name, false);
+    }
+    let mut one = stage.owner();
+    assert_eq!(one.attempts[0].attempt, 5);
+    stage.database.send(&stage.address, "cancel".to_owned(), None, None);
+    stage.look(&mut one);
+    stage.database.bury(one.name, false);
+    let two = stage.owner();
+    assert_eq!(stage.happened(|event| matches!(event, Event::Stuck { .. })), 0);
+    assert_eq!(two.attempts[0].call.activity, "unact");
+}
+
 fn big_start(n: u8, waited_for: bool) -> (NewStart, Option<Receiver<StartAnswer>>) {
     let (reply, answer) = channel();
     let (namespace, workflow_id) = ("default".into(), format!("big-{n}").into());

@@ -3,6 +3,7 @@
 
 mod failures;
 mod kin;
+mod long;
 mod versions;
 
 use std::time::Duration;

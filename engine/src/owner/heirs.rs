@@ -14,7 +14,8 @@
 //! * *The partition moves before the heir begins.* Its row is hot: the next owner loads it. What
 //!   lies in the inbox of a run that ended is read together with its last heir.
 //! * *A run goes on after the inbox was read.* Who ended since is known here for a while, and
-//!   after that is told by the run itself, once it is loaded.
+//!   after that is told by the run itself, once it is loaded; or by what is read next of the
+//!   inbox, which then comes after what waits for the run.
 //! * *A message is repeated, or read again.* The ids of the last that were heard go along.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,6 +29,7 @@ use super::Owner;
 use super::batch::Cached;
 use super::kin::{Heir, heir_of};
 use super::resident::Resident;
+use super::runs::Wake;
 use crate::address::{Address, Part};
 
 /// So long it is known here who went on in whom: far longer than anything is under way.
@@ -80,6 +82,14 @@ impl Heirs {
 }
 
 impl Owner {
+    /// What was read of the inbox before it said that a run is over waits for that run, and is for
+    /// its heir: it comes before all that is read now.
+    pub(super) fn redirect(&mut self, run: Uuid, heir: &Arc<Address>, now: Timestamp) {
+        for message in self.runs.take_messages(run) {
+            self.wake(heir, Wake::Message(message), now);
+        }
+    }
+
     /// If something that was just told to this run made it go on in another: that one is
     /// expected from now on.
     pub(super) fn bequeath(&mut self, run: &Resident) {

@@ -203,6 +203,9 @@ impl Owner {
     /// A message was found in the inbox, and perhaps an heir of the run that it was sent to.
     pub(crate) fn message(&mut self, message: Message, heir: Option<Arc<Address>>, now: Timestamp) {
         let id = (message.address.part, message.address.run, message.key.clone());
+        if let Some(heir) = &heir {
+            self.redirect(message.address.run, heir, now);
+        }
         if self.parts.contains_key(&message.address.part) && self.consuming.insert(id) {
             let heir = heir.filter(|_| message.is_for_heirs());
             let address = heir.unwrap_or_else(|| Arc::clone(&message.address));

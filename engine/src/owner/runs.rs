@@ -163,6 +163,20 @@ impl Runs {
         }
     }
 
+    /// Takes what waits for a run that is on its way, and may be for another.
+    pub(crate) fn take_messages(&mut self, run: Uuid) -> Vec<Message> {
+        let Some(Entry::Loading(_, wakes)) = self.entries.get_mut(&run) else { return Vec::new() };
+        let messages = wakes.extract_if(.., |wake| match wake {
+            Wake::Message(message) => message.is_for_heirs(),
+            Wake::Alarm(..) | Wake::Body(_) => false,
+        });
+        let message = |wake| match wake {
+            Wake::Message(message) => Some(message),
+            Wake::Alarm(..) | Wake::Body(_) => None,
+        };
+        messages.filter_map(message).collect()
+    }
+
     /// Whether what the load under way brings of this partition may be out of date.
     pub(crate) fn has_moved(&self, part: Part) -> bool {
         self.moved.contains(&part)

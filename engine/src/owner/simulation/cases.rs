@@ -1,6 +1,7 @@
 //! Cases that chance meets too seldom, and those it taught.
 
 mod bodies;
+mod heirs;
 mod stage;
 
 use std::sync::Arc;

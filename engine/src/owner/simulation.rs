@@ -14,8 +14,9 @@
 //!   from the offer to the outcome, withdrawn, expired, and settled too late;
 //! * runs: undos, races, timers, deadlines, pivots, bodies that panic and are replayed, changes,
 //!   labels, children and what becomes of them, runs that go on in another, with undos and without;
-//! * the world: starts here and elsewhere for the same ids, with a signal and a deadline, signals,
-//!   updates, repetitions, cancellations, terminations, and operators who let stuck runs try again.
+//! * the world: starts here and elsewhere for the same ids, some in an open transaction, with a signal
+//!   and a deadline, signals, updates, repetitions, cancellations, terminations, and operators who
+//!   let stuck runs try again.
 //!
 //! Not modelled: what Postgres itself does (statements, locks, and clocks are tried on a real one),
 //! payloads that do not fit, limits, bodies that another binary changed, rows that cannot be read,
@@ -131,6 +132,7 @@ impl World {
             14..34 => self.workers[at].seal(),
             34..60 => {
                 let luck = self.luck();
+                self.database.crowded = self.chance(1, 16);
                 self.workers[at].commit(luck, now, &mut self.database, &mut self.tally);
             }
             60..73 => self.answer(at),
@@ -145,6 +147,10 @@ impl World {
             113..116 => self.release(at),
             _ if self.chance(self.mood.danger, 12) => self.lose(at),
             _ => {}
+        }
+        if self.chance(1, 16) {
+            let late = self.database.start_late();
+            self.tally.saw_times("a child is late", late);
         }
         self.beyond(at);
         self.hear_answers(at);

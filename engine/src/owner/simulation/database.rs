@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Stored};
 use crate::address::{Address, Part};
+use kin::Late;
 use letters::Waiting;
 pub(super) use tasks::Claim;
 use tasks::Task;
@@ -88,6 +89,9 @@ pub(super) struct Database {
     arrivals: u64,
     /// The latest arrival that each run, or one that follows it, has heard of.
     heard: HashMap<Uuid, u64>,
+    /// Whether ids that are wanted now are in somebody's open transaction.
+    pub(super) crowded: bool,
+    late: Vec<Late>,
     tasks: BTreeMap<(Part, Uuid, Seq), Task>,
     claims: u64,
 }
@@ -149,7 +153,7 @@ impl Database {
         assert_eq!(fence.0, p.number - 1, "batches are committed one after the other");
         let mut lost = Vec::new();
         for (address, workflow_type) in &p.starts {
-            if !self.insert(address, workflow_type, Labels::new()) {
+            if self.crowded || !self.insert(address, workflow_type, Labels::new()) {
                 lost.push(address.run);
             }
         }

@@ -83,7 +83,15 @@ impl World {
         for mut start in std::mem::take(&mut self.workers[at].starts) {
             match start.answer.try_recv() {
                 Ok(StartAnswer::Started) => drop(self.acknowledged.insert(start.address.run)),
-                Ok(StartAnswer::Taken) => {}
+                // By whom cannot be seen, if his transaction was open: then it is made again.
+                Ok(StartAnswer::Taken) => {
+                    let Starting { address, events, .. } = start;
+                    let latest = self.database.latest(address.part, &address.workflow_id);
+                    if latest.is_none_or(|row| row.address.run_no < address.run_no) {
+                        self.tally.saw("a start is made again");
+                        self.start_elsewhere(&address, &events);
+                    }
+                }
                 Err(TryRecvError::Empty) => self.workers[at].starts.push(start),
                 Ok(StartAnswer::NotMine) | Err(TryRecvError::Closed) => {
                     let Starting { address, events, .. } = start;

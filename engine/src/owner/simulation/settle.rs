@@ -13,6 +13,7 @@ use super::{World, checks, saga};
 impl World {
     /// Everything comes to its end.
     pub(super) fn settle(&mut self) {
+        self.database.crowded = false;
         for round in 0..2_000 {
             // For a while, as before.
             saga::be_clumsy(round < 40 && self.mood.clumsy == 10);
@@ -21,6 +22,8 @@ impl World {
                 self.settle_beyond(at);
                 self.hear_answers(at);
             }
+            let late = self.database.start_late();
+            self.tally.saw_times("a child is late", late);
             if round % 10 == 0 {
                 self.operate();
             }

@@ -22,6 +22,7 @@ pub(in super::super) struct Books {
     pub(super) acts: BTreeMap<Seq, Act>,
     pub(super) undos: Undos,
     pub(super) children: BTreeMap<Seq, (StartChild, Option<ChildOutcome>)>,
+    pub(super) cancelled: BTreeSet<Seq>,
     pub(super) mail: Mail,
     pub(super) pivoted: bool,
     pub(super) cause: Option<Cause>,
@@ -187,7 +188,10 @@ impl Books {
                 assert!(self.cause.is_none(), "no new child while unwinding");
                 self.children.insert(seq, ((**start).clone(), None));
             }
-            Command::CancelChild { .. } => drop(self.seen.insert("a child is asked to cancel")),
+            Command::CancelChild { child } => {
+                self.cancelled.insert(*child);
+                self.seen.insert("a child is asked to cancel");
+            }
             Command::Publish { state } => {
                 self.mail.taken.extend(state.decode::<Heard>().map(|Heard { heard }| heard));
             }

@@ -23,7 +23,11 @@ pub(super) fn check(database: &Database, library: &Library, row: &Row, tally: &m
         let Some(child) = born.first() else {
             let part =
                 crate::address::part_of("default", &start.workflow_id, super::super::PARTITIONS);
-            assert!(database.latest(part, &start.workflow_id).is_some(), "{seq:?} is not started");
+            let taken = database.latest(part, &start.workflow_id).is_some();
+            let alone = start.on_parent_close == ParentClose::Abandon;
+            let ended = books.cancelled.contains(seq) || (outcome.is_none() && !alone);
+            assert!(taken || ended, "{seq:?} is not started");
+            tally.saw_times("a child never begins", usize::from(!taken));
             let heard = outcome.as_ref().is_none_or(|heard| *heard == ChildOutcome::Taken {});
             assert!(heard, "{seq:?} never was");
             tally.saw(if outcome.is_some() { "a child's id is taken" } else { "and nobody hears" });

@@ -96,12 +96,12 @@ impl Registry {
 
     /// What follows when nobody knows whether a step, or the action of a probe, happened.
     pub(crate) fn on_unknown(&self, running: &Running) -> OnUnknown {
-        let (activity, options) = match &running.action {
-            Some((activity, options)) => (activity, *options),
-            None => (&running.call.activity, running.options),
+        let (activity, options) = match &running.probed {
+            Some(action) => (&action.activity, &action.options),
+            None => (&running.call.activity, &running.options),
         };
         let declared = || self.declared(activity).map(|[options, _]| options);
-        options.or_else(declared).unwrap_or_default().on_unknown
+        options.as_deref().copied().or_else(declared).unwrap_or_default().on_unknown
     }
 
     pub(crate) fn transaction(&self, activity: &str) -> Option<&ErasedTransaction> {
@@ -117,7 +117,7 @@ impl Registry {
             Direction::Do | Direction::Verify => options,
             Direction::Undo => as_undo,
         });
-        let mut options = running.options.or(declared).unwrap_or_default();
+        let mut options = running.options.as_deref().copied().or(declared).unwrap_or_default();
         let goes_on = pivoted || options.on_unknown == OnUnknown::Retry;
         if goes_on && running.direction == Direction::Do {
             options = options.unlimited();

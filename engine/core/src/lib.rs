@@ -74,7 +74,7 @@ pub use history::{
     Payload, Seq, StartChild, StuckReason, Timestamp, UpdateAnswer,
 };
 pub use id::is_id;
-pub use ledger::{Child, Ledger, News, Order, Rang, Running};
+pub use ledger::{Child, Ledger, News, Order, Probed, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use message::{Signal, SignalType, Update, UpdateType};
 pub use options::{ActivityOptions, OnUnknown, RetryPolicy};

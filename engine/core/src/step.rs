@@ -127,7 +127,7 @@ pub struct Step<A: Activity> {
     request: Carried,
     undo: Option<(&'static str, Carried)>,
     probe: Option<(&'static str, Carried)>,
-    options: Option<ActivityOptions>,
+    options: Option<Box<ActivityOptions>>,
     seq: Option<Seq>,
     answer: PhantomData<fn() -> A>,
 }
@@ -135,26 +135,30 @@ pub struct Step<A: Activity> {
 impl<A: Activity> Step<A> {
     /// Overrides the activity type's retry policy for this step.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.options.get_or_insert_with(A::options).retry = policy;
+        self.own_options().retry = policy;
         self
     }
 
     /// Overrides the activity type's limit of one attempt for this step.
     pub fn start_to_close(mut self, limit: Duration) -> Self {
-        self.options.get_or_insert_with(A::options).start_to_close = limit;
+        self.own_options().start_to_close = limit;
         self
     }
 
     /// Overrides the activity type's limit of all attempts together for this step.
     pub fn schedule_to_close(mut self, limit: Duration) -> Self {
-        self.options.get_or_insert_with(A::options).schedule_to_close = Some(limit);
+        self.own_options().schedule_to_close = Some(limit);
         self
     }
 
     /// Overrides what follows when nobody knows whether this step happened.
     pub fn on_unknown(mut self, then: OnUnknown) -> Self {
-        self.options.get_or_insert_with(A::options).on_unknown = then;
+        self.own_options().on_unknown = then;
         self
+    }
+
+    fn own_options(&mut self) -> &mut ActivityOptions {
+        self.options.get_or_insert_with(|| Box::new(A::options()))
     }
 
     fn command(&mut self) -> Result<Command, (StuckReason, String)> {
@@ -162,10 +166,10 @@ impl<A: Activity> Step<A> {
             request.map(|request| Call { activity: activity.to_owned(), request })
         };
         let undo = self.undo.take().map(call).transpose()?;
-        let probe = self.probe.take().map(call).transpose()?;
+        let probe = self.probe.take().map(call).transpose()?.map(Box::new);
         let request = self.request.clone()?;
         let activity = A::NAME.to_owned();
-        Ok(Command::Run { activity, request, undo, probe, options: self.options })
+        Ok(Command::Run { activity, request, undo, probe, options: self.options.take() })
     }
 }
 

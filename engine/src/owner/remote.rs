@@ -142,11 +142,11 @@ impl Resident {
     /// Whether it waits for an attempt: under way here, or left to the next owner.
     pub(crate) fn is_busy(&self) -> bool {
         let ledger = self.machine.ledger();
-        let here = |(seq, running): (&Seq, &Running)| {
-            running.is_under_way() && !self.elsewhere.contains(seq)
-        };
         let stuck = ledger.status() == Status::Stuck;
-        (!stuck && ledger.running().iter().any(here)) || self.wants_replay()
+        let mut running = ledger.running().iter();
+        let here =
+            running.any(|(seq, running)| running.is_under_way() && !self.elsewhere.contains(seq));
+        (!stuck && here) || self.wants_replay()
     }
 
     /// Whether an attempt of this step is out of this run's hands.

@@ -20,10 +20,10 @@ pub enum Command {
         undo: Option<Call>,
         /// What is asked when nobody knows whether it happened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        probe: Option<Call>,
+        probe: Option<Box<Call>>,
         /// Overrides of the activity type's own options.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        options: Option<ActivityOptions>,
+        options: Option<Box<ActivityOptions>>,
     },
     /// Wake the workflow at a time.
     StartTimer {

@@ -90,8 +90,8 @@ pub(super) enum Wire {
         activity: String,
         request: Payload,
         undo: Option<Call>,
-        probe: Option<Call>,
-        options: Option<ActivityOptions>,
+        probe: Option<Box<Call>>,
+        options: Option<Box<ActivityOptions>>,
     },
     StartTimer {
         at: Timestamp,

@@ -10,7 +10,7 @@ mod unwind;
 
 use std::collections::BTreeMap;
 
-pub use running::{Child, News, Order, Rang, Running};
+pub use running::{Child, News, Order, Probed, Rang, Running};
 use seen::Seen;
 
 use crate::debt::{Because, Debt, DebtId};
@@ -25,7 +25,8 @@ pub struct Ledger {
     status: Status,
     commands: u32,
     events: u32,
-    running: BTreeMap<Seq, Running>,
+    /// Boxed: a node of the map has room for eleven, and a run seldom has more than one.
+    running: BTreeMap<Seq, Box<Running>>,
     children: BTreeMap<Seq, Child>,
     /// In order of completion: the last is undone first.
     debts: Vec<Debt>,
@@ -124,7 +125,7 @@ impl Ledger {
         match command {
             Command::Run { activity, request, undo, probe, options } => {
                 let call = Call { activity: activity.clone(), request: request.clone() };
-                let (undo, probe, options) = (undo.clone(), probe.clone(), *options);
+                let (undo, probe, options) = (undo.clone(), probe.clone(), options.clone());
                 let running = Running::new(call, Direction::Do, seq, at);
                 self.run(seq, Running { options, probe, undo, ..running });
             }
@@ -208,7 +209,7 @@ impl Ledger {
     }
 
     fn run(&mut self, seq: Seq, running: Running) {
-        self.running.insert(seq, running);
+        self.running.insert(seq, Box::new(running));
         self.news.dispatch.push(seq);
     }
 

@@ -99,7 +99,7 @@ impl Ledger {
     }
 
     /// Activities that have not answered yet.
-    pub fn running(&self) -> &BTreeMap<Seq, Running> {
+    pub fn running(&self) -> &BTreeMap<Seq, Box<Running>> {
         &self.running
     }
 

@@ -29,18 +29,29 @@ pub struct Running {
     /// Why the last attempt failed.
     pub last_failure: Option<String>,
     /// The step's own options, when it overrides its type's.
-    pub options: Option<ActivityOptions>,
+    pub options: Option<Box<ActivityOptions>>,
     /// What is asked when nobody knows whether it happened.
-    pub probe: Option<Call>,
-    /// Of a probe: how many attempts the action had, and the last failure.
-    pub exhausted: Option<(u32, String)>,
-    /// Of a probe: the action's name, and its options where they override its type's.
-    pub action: Option<(String, Option<ActivityOptions>)>,
+    pub probe: Option<Box<Call>>,
+    /// Of a probe: the action that it asks about.
+    pub probed: Option<Box<Probed>>,
     /// Attempts that do not count: made before an operator let it try again, or of the
     /// action before its probe.
     pub(super) before: u32,
     pub(super) inherited: Option<u32>,
     pub(super) undo: Option<Call>,
+}
+
+/// An action that nobody knows the outcome of, while its probe is asked.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Its name.
+    pub activity: String,
+    /// Its own options, when it overrides its type's.
+    pub options: Option<Box<ActivityOptions>>,
+    /// How many attempts it had.
+    pub attempts: u32,
+    /// Its last technical failure.
+    pub reason: String,
 }
 
 impl Running {
@@ -59,8 +70,7 @@ impl Running {
             last_failure: None,
             options: None,
             probe: None,
-            exhausted: None,
-            action: None,
+            probed: None,
             before: 0,
             inherited: None,
             undo: None,
@@ -80,8 +90,8 @@ impl Running {
     /// The attempts of the action itself, and its last failure.
     pub fn given_up(&self) -> (u32, String) {
         let own = || (self.attempt.saturating_sub(1), self.last_failure.clone());
-        let (attempts, reason) = match &self.exhausted {
-            Some((attempts, reason)) => (*attempts, Some(reason.clone())),
+        let (attempts, reason) = match &self.probed {
+            Some(probed) => (probed.attempts, Some(probed.reason.clone())),
             None if self.parked => (self.attempt, self.last_failure.clone()),
             None => own(),
         };
@@ -91,11 +101,12 @@ impl Running {
     /// Attempts ran out: from here on its probe is asked.
     pub(super) fn verify(&mut self, attempts: u32, reason: &str, at: Timestamp) {
         let Some(probe) = self.probe.take() else { return };
-        self.exhausted = Some((attempts, reason.to_owned()));
-        self.action = Some((std::mem::replace(&mut self.call, probe).activity, self.options));
+        let activity = std::mem::replace(&mut self.call, *probe).activity;
+        let (options, reason) = (self.options.take(), reason.to_owned());
+        self.probed = Some(Box::new(Probed { activity, options, attempts, reason }));
         self.direction = Direction::Verify;
         self.begin_anew(at);
-        (self.retry_at, self.last_failure, self.options) = (None, None, None);
+        (self.retry_at, self.last_failure) = (None, None);
     }
 
     /// An operator lets it try again, with all its attempts before it.

@@ -195,7 +195,7 @@ fn the_options_of_a_step_say_what_follows_when_nobody_knows() {
     let Some((_, events)) = booked().history().last().cloned() else { panic!() };
     let Some(Event::Asked(Command::Run { options, probe, .. })) = events.last() else { panic!() };
     assert_eq!(
-        options.unwrap(),
+        **options.as_ref().unwrap(),
         ActivityOptions { on_unknown: OnUnknown::Park, ..Charge::options() }
     );
     assert_eq!(probe.as_ref().unwrap().activity, "look");

@@ -90,7 +90,8 @@ impl Resident {
                 Event::Verifying { seq, attempts, reason }
             }
             OnUnknown::Park => {
-                let name = running.action.as_ref().map_or(&running.call.activity, |(name, _)| name);
+                let probed = running.probed.as_ref().map(|action| &action.activity);
+                let name = probed.unwrap_or(&running.call.activity);
                 let detail = format!("nobody knows whether {name} happened: {reason}");
                 Event::Stuck { reason: StuckReason::OutcomeUnknown, detail, seq: Some(seq) }
             }
@@ -117,9 +118,9 @@ impl Resident {
 
 /// Nobody knows; of a probe that could not tell, what the action had come to counts.
 pub(super) fn unknown(seq: Seq, running: &Running, reason: String) -> Event {
-    match &running.exhausted {
-        Some((attempts, reason)) => {
-            Event::Unknown { seq, attempts: *attempts, reason: reason.clone() }
+    match &running.probed {
+        Some(action) => {
+            Event::Unknown { seq, attempts: action.attempts, reason: action.reason.clone() }
         }
         None => Event::Unknown { seq, attempts: running.attempt, reason },
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::engine::{Engine, Flight};
 use crate::{
-    ActivityOptions, Attempt, Direction, Event, OnUnknown, Payload, Running, Seq, Status,
-    StuckReason, Verdict,
+    ActivityOptions, Attempt, Direction, Event, OnUnknown, Payload, Seq, Status, StuckReason,
+    Verdict,
 };
 
 /// An attempt costs so much time by itself.
@@ -52,7 +52,8 @@ impl Engine {
             Ok(Verdict::Done(output)) => self.tell(Event::Done { seq, output }),
             Ok(Verdict::NotDone) => {
                 let running = self.ledger().running().get(&seq);
-                let (attempts, reason) = running.map(Running::given_up).unwrap_or_default();
+                let (attempts, reason) =
+                    running.map(|running| running.given_up()).unwrap_or_default();
                 self.tell(Event::NotDone { seq, attempts, reason });
             }
             Err(error) => self.fail(flight, &format!("its verdict: {error}"), false, options),
@@ -132,9 +133,10 @@ impl Engine {
     /// Of a probe that could not tell, what the action had come to counts.
     pub(super) fn unknown(&self, seq: Seq, reason: &str) -> Event {
         let running = self.ledger().running().get(&seq);
-        let own = || (running.map_or(0, |running| running.attempt), reason.to_owned());
-        let exhausted = running.and_then(|running| running.exhausted.clone());
-        let (attempts, reason) = exhausted.unwrap_or_else(own);
+        let (attempts, reason) = match running.and_then(|running| running.probed.as_ref()) {
+            Some(action) => (action.attempts, action.reason.clone()),
+            None => (running.map_or(0, |running| running.attempt), reason.to_owned()),
+        };
         Event::Unknown { seq, attempts, reason }
     }
 }

@@ -74,7 +74,7 @@ impl<World> Cast<World> {
             Direction::Do | Direction::Verify => model.options,
             Direction::Undo => model.options_as_undo,
         });
-        let mut options = running.options.or(declared).unwrap_or_default();
+        let mut options = running.options.as_deref().copied().or(declared).unwrap_or_default();
         let persists = pivoted || options.on_unknown == OnUnknown::Retry;
         if persists && running.direction == Direction::Do {
             options = options.unlimited();
@@ -85,12 +85,12 @@ impl<World> Cast<World> {
 
     /// A probe leaves it to the action what follows when it cannot tell.
     fn on_unknown(&self, running: &Running) -> OnUnknown {
-        let (activity, options) = match &running.action {
-            Some((activity, options)) => (activity, *options),
-            None => (&running.call.activity, running.options),
+        let (activity, options) = match &running.probed {
+            Some(action) => (&action.activity, &action.options),
+            None => (&running.call.activity, &running.options),
         };
         let declared = || self.model(activity).map(|model| model.options);
-        options.or_else(declared).unwrap_or_default().on_unknown
+        options.as_deref().copied().or_else(declared).unwrap_or_default().on_unknown
     }
 }
 

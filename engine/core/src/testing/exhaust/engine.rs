@@ -149,7 +149,7 @@ impl Engine {
         let ledger = self.machine.ledger();
         let Some(running) = ledger.running().get(&seq) else { return };
         if running.is_under_way() && ledger.status() != Status::Stuck {
-            let Running { of, direction, attempt, .. } = *running;
+            let Running { of, direction, attempt, .. } = **running;
             let actor = running.origin.clone().map_or_else(|| Rc::clone(&self.who), Rc::new);
             let (run, number, call) = (self.number, self.clock.next(), running.call.clone());
             let flight = Flight { run, number, seq, actor, of, direction, attempt, call };
@@ -192,9 +192,9 @@ impl Engine {
         let history = self.history.iter().cloned();
         self.machine = Machine::replay(Some(self.kind), seed(self.number), history);
         self.catch_up();
-        let under_way = |(_, running): &(&Seq, &Running)| running.is_under_way();
+        let running = self.ledger().running().iter();
         let open: Vec<_> =
-            self.ledger().running().iter().filter(under_way).map(|(seq, _)| *seq).collect();
+            running.filter(|(_, running)| running.is_under_way()).map(|(seq, _)| *seq).collect();
         // It was written with what it follows from: there is nothing left to ask.
         let asked = self.machine.take(self.clock.now());
         if !asked.is_empty() {

@@ -9,6 +9,7 @@ mod load;
 mod report;
 mod rest;
 mod saga;
+mod schedules;
 mod sleepers;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use hansom_engine::{Registry, Settings, Worker, connect, measure, migrate};
 use sqlx::PgPool;
 
-pub use report::{Asleep, Latency, PerSaga, Rate, Report};
+pub use report::{Asleep, Latency, PerSaga, Rate, Report, Scheduled};
 
 /// What to measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,6 +29,9 @@ pub struct BenchArgs {
     /// Also put so many sagas to sleep, and measure memory and restart.
     #[arg(long, default_value_t = 0)]
     pub sleepers: u32,
+    /// Also let so many schedules fire every minute beside a steady load. Takes five minutes.
+    #[arg(long, default_value_t = 0)]
+    pub schedules: u32,
     /// Seconds for the ceiling.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub ceiling_seconds: u64,
@@ -114,8 +118,16 @@ pub async fn run(
             Some(sleepers::measure(&pool, || start(&pool, args), sleepers).await?)
         }
     };
+    let scheduled = match args.schedules {
+        0 => None,
+        schedules => {
+            progress("a steady load without schedules");
+            let worker = start(&pool, args).await?;
+            Some(schedules::measure(worker, schedules, &progress).await?)
+        }
+    };
     pool.close().await;
-    Ok(Report { ceiling, in_process, rest: Some(rest), latency, per_saga, asleep })
+    Ok(Report { ceiling, in_process, rest: Some(rest), latency, per_saga, asleep, scheduled })
 }
 
 async fn start(pool: &PgPool, args: &BenchArgs) -> Result<Worker, BenchError> {

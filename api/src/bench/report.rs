@@ -21,6 +21,9 @@ pub struct Report {
     /// Sagas that sleep on a timer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asleep: Option<Asleep>,
+    /// A steady load without and with schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Scheduled>,
 }
 
 /// A throughput.
@@ -69,6 +72,19 @@ pub struct Asleep {
     pub restart_ms: f64,
 }
 
+/// What schedules leave of a steady load.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scheduled {
+    /// How many, each due every minute.
+    pub schedules: u32,
+    /// How many runs they started while it was measured.
+    pub fires: u32,
+    /// Without them.
+    pub without: Rate,
+    /// Beside them, their own runs not counted.
+    pub with: Rate,
+}
+
 impl Report {
     /// A line per figure: what, how much, and in which unit.
     pub fn lines(&self) -> Vec<(String, String, &'static str)> {
@@ -94,6 +110,14 @@ impl Report {
             let growth = asleep.rss_growth_bytes as f64 / 1e6;
             lines.push(line("  memory grew by", growth, "MB"));
             lines.push(line("  a restart is ready in", asleep.restart_ms, "ms"));
+        }
+        if let Some(scheduled) = self.scheduled {
+            let (without, with) = (scheduled.without.sagas_per_s, scheduled.with.sagas_per_s);
+            lines.push(line("steady load", without, "sagas/s"));
+            lines.push(line("schedules, every minute", f64::from(scheduled.schedules), ""));
+            lines.push(line("  runs they started", f64::from(scheduled.fires), ""));
+            lines.push(line("  the load beside them", with, "sagas/s"));
+            lines.push(line("  that is", 100.0 * with / without, "%"));
         }
         lines
     }

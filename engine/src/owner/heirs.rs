@@ -82,10 +82,21 @@ impl Heirs {
 }
 
 impl Owner {
-    /// What was read of the inbox before it said that a run is over waits for that run, and is for
-    /// its heir: it comes before all that is read now.
-    pub(super) fn redirect(&mut self, run: Uuid, heir: &Arc<Address>, now: Timestamp) {
-        for message in self.runs.take_messages(run) {
+    /// The inbox says who a run has gone on in by now. What was read of it before waits for that
+    /// run, or one between them, and comes before all that is read now.
+    pub(super) fn redirect(&mut self, from: &Arc<Address>, heir: &Arc<Address>, now: Timestamp) {
+        let known = self.heirs.last(from).run_no >= heir.run_no;
+        if known || !self.parts.contains_key(&from.part) {
+            return;
+        }
+        let (mut waiting, mut last) = (self.runs.take_messages(from.run), from.run);
+        while let Some(next) = self.heirs.of.get(&last) {
+            last = next.run;
+            waiting.extend(self.runs.take_messages(last));
+        }
+        self.heirs.of.insert(last, Arc::clone(heir));
+        self.heirs.since.push_back((now, last));
+        for message in waiting {
             self.wake(heir, Wake::Message(message), now);
         }
     }

@@ -204,7 +204,7 @@ impl Owner {
     pub(crate) fn message(&mut self, message: Message, heir: Option<Arc<Address>>, now: Timestamp) {
         let id = (message.address.part, message.address.run, message.key.clone());
         if let Some(heir) = &heir {
-            self.redirect(message.address.run, heir, now);
+            self.redirect(&message.address, heir, now);
         }
         if self.parts.contains_key(&message.address.part) && self.consuming.insert(id) {
             let heir = heir.filter(|_| message.is_for_heirs());

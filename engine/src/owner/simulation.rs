@@ -60,7 +60,7 @@ const PARTITIONS: Part = 4;
 const IDS: u32 = 6;
 const STEPS: u32 = 400;
 /// So many worlds, if nobody says how many: enough for everything to happen.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 500;
 
 struct World {
     random: SmallRng,
@@ -132,7 +132,7 @@ impl World {
             14..34 => self.workers[at].seal(),
             34..60 => {
                 let luck = self.luck();
-                self.database.crowded = self.chance(1, 16);
+                self.database.crowded = self.chance(1, 8);
                 self.workers[at].commit(luck, now, &mut self.database, &mut self.tally);
             }
             60..73 => self.answer(at),

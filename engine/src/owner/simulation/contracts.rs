@@ -81,7 +81,7 @@ impl Activity for Far {
     type Output = ();
     type Error = No;
     fn options() -> ActivityOptions {
-        ActivityOptions { schedule_to_close: Some(Duration::from_secs(30)), ..tried(3) }
+        tried(3)
     }
 }
 

@@ -92,10 +92,7 @@ impl World {
                 let expired = self.database.expire_tasks();
                 self.tally.saw_times("expired", expired);
             }
-            14 => {
-                let swept = self.database.sweep_tasks();
-                self.tally.saw_times("swept", swept);
-            }
+            14 => self.database.sweep_tasks(),
             15 if !self.beyond.late.is_empty() => {
                 let index = self.random.random_range(0..self.beyond.late.len());
                 let (name, elsewhere) = self.beyond.late.swap_remove(index);
@@ -105,9 +102,9 @@ impl World {
         }
     }
 
-    /// A worker is killed: what it was sending may arrive yet. It sends one thing at a time.
+    /// A worker is killed: what it was sending, one thing at a time, may arrive yet.
     pub(super) fn leave_behind(&mut self, outbox: Outbox) {
-        let work = outbox.work.into_iter().take(1);
+        let work = outbox.work.into_iter().take(usize::from(self.chance(1, 2)));
         self.beyond.late.extend(work.map(|(name, elsewhere, _)| (name, elsewhere)));
     }
 

@@ -102,10 +102,10 @@ impl World {
     }
 
     pub(super) fn send(&mut self) {
-        if self.chance(1, 6) && !self.letters.is_empty() {
+        if self.chance(1, 4) && !self.letters.is_empty() {
             self.tally.saw("a signal is repeated");
-            let Letter { to, key, name, payload } =
-                self.letters[self.random.random_range(0..self.letters.len())].clone();
+            let letter = self.some_letter();
+            let Letter { to, key, name, payload } = self.letters[letter].clone();
             let latest = self.database.latest(to.part, &to.workflow_id);
             let latest = latest.map(|row| Arc::clone(&row.address));
             let to = latest.filter(|_| self.random.random_range(0..2) == 0).unwrap_or(to);
@@ -127,6 +127,13 @@ impl World {
         if name.is_some() {
             self.letters.push(letter);
         }
+    }
+
+    /// Most often one that was sent lately.
+    fn some_letter(&mut self) -> usize {
+        let count = self.letters.len();
+        let among = if self.chance(3, 4) { count.min(6) } else { count };
+        count - 1 - self.random.random_range(0..among)
     }
 
     /// Most often one that was the latest of its id a moment ago.

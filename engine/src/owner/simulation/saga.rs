@@ -167,7 +167,10 @@ async fn perform(ctx: &Ctx, n: usize, step: Step) -> Result<(), No> {
             let (here, there) = ctx.join(act(ctx, n), far(ctx, n)).await;
             here.and(there).or_no()
         }
-        Step::RaceFar(ms) => within(ctx, ms, far(ctx, n)).await.map_or(Ok(()), |_| Ok(())),
+        Step::RaceFar(ms) => {
+            let far = far(ctx, n).schedule_to_close(Duration::from_secs(30));
+            within(ctx, ms, far).await.map_or(Ok(()), |_| Ok(()))
+        }
         Step::Doubt(then) => ctx.run(Doubt(n)).undo(Unact(n)).on_unknown(then).await.or_no(),
         Step::Park => act(ctx, n).retry(policy(2)).on_unknown(OnUnknown::Park).await.or_no(),
         Step::Sleep(ms) => {

@@ -70,7 +70,6 @@ const ALL: &[&str] = &[
     "settled",
     "settled too late",
     "expired",
-    "swept",
 ];
 
 impl Default for Tally {

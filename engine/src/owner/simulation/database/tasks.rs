@@ -192,14 +192,12 @@ impl Database {
         late.len()
     }
 
-    /// Drops what closed runs have left; answers how much that was.
-    pub(in super::super) fn sweep_tasks(&mut self) -> usize {
-        let before = self.tasks.len();
+    /// Drops what closed runs have left.
+    pub(in super::super) fn sweep_tasks(&mut self) {
         let (workflows, by_run) = (&self.workflows, &self.by_run);
         self.tasks.retain(|(_, run, _), _| {
             by_run.get(run).is_some_and(|key| !workflows[key].cached.status.is_closed())
         });
-        before - self.tasks.len()
     }
 
     /// The runs that have not begun to unwind, and for which an action waits to be claimed.

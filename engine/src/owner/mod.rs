@@ -321,6 +321,9 @@ impl Owner {
             after.closed.retain(|(run, _)| !lost.contains(run));
             for heir in after.heirs.extract_if(.., |heir| lost.contains(&heir.before)) {
                 self.heirs.disown(heir.before);
+                for wake in self.runs.expected(heir.address.run).into_iter().flatten() {
+                    wake.happen_to_nobody(&heir.address, &mut self.commits.gathering);
+                }
                 self.runs.remove(heir.address.run);
             }
         }

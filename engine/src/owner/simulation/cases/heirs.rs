@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use hansom_core::Event;
+use hansom_core::{Event, Payload, Timestamp, Workflow};
+use tokio::sync::oneshot::channel;
 
-use super::super::saga::Step;
+use super::super::contracts;
+use super::super::saga::{Saga, Step};
 use super::super::worker::Worker;
-use super::stage::{SECOND, Stage};
+use super::stage::{RUN, SECOND, Stage};
+use crate::address::Address;
+use crate::owner::{Message, NewStart, Owner};
 
 /// One runs a while, and goes on; and again, so that there are three. What was read of its inbox
 /// after it went on so many times is told to who owns it next; then, what is read now.
@@ -55,4 +59,32 @@ fn what_was_read_before_a_run_went_on_is_heard_before_what_is_read_after() {
     for times in 0..=2 {
         assert_eq!(heard_in_the_end(times), ["1", "2"], "{times}");
     }
+}
+
+#[test]
+fn what_was_sent_to_a_start_that_went_on_at_once_and_lost_its_id_does_not_wait_for_ever() {
+    let (mut owner, now) = (Owner::new(Arc::new(contracts::registry()), 4, 1), Timestamp(1));
+    owner.gain(0, true);
+    let (namespace, workflow_id) = ("default".into(), "w".into());
+    let address = Address { part: 0, run: RUN, namespace, workflow_id, run_no: 1 };
+    let input = Payload::of(&[Step::Continue(false), Step::Wait]).unwrap();
+    let (reply, _answer) = channel();
+    owner.start(
+        NewStart {
+            address: address.clone(),
+            workflow_type: Saga::NAME.to_owned(),
+            events: vec![Event::started(input)],
+            labels: None,
+            reply,
+            permit: None,
+        },
+        now,
+    );
+    assert_eq!(owner.seal().unwrap().kin.heirs.len(), 1, "it went on at once");
+    let (key, name) = ("signal:1".to_owned(), Some("ping".to_owned()));
+    let payload = Some("1".to_owned());
+    owner.message(Message { address: Arc::new(address), key, name, payload }, None, now);
+    owner.committed(&[RUN], now);
+    let next = owner.seal().expect("what nobody can hear is taken from the inbox");
+    assert_eq!(next.consumed.len(), 1);
 }

@@ -21,18 +21,32 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// When the value has no JSON form (a map with keys that are not text).
+    /// When the value has no JSON form (a map with keys that are not text), or when a text in it
+    /// has a NUL, which a database cannot read again.
+    ///
+    /// ```
+    /// use hansom_core::Payload;
+    ///
+    /// assert_eq!(Payload::of(&"a\0b").unwrap_err().to_string(), "a text has a NUL (\\u0000)");
+    /// ```
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(value).map(|raw| Self(raw.into()))
+        Self::kept(serde_json::value::to_raw_value(value)?)
     }
 
     /// Takes JSON text as it is.
     ///
     /// # Errors
     ///
-    /// When it is not JSON.
+    /// When it is not JSON, or as [`Payload::of`].
     pub fn parse(text: String) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text).map(|raw| Self(raw.into()))
+        Self::kept(RawValue::from_string(text)?)
+    }
+
+    fn kept(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
+        if has_nul(raw.get()) {
+            return Err(serde::ser::Error::custom("a text has a NUL (\\u0000)"));
+        }
+        Ok(Self(raw.into()))
     }
 
     /// Decodes it.
@@ -48,6 +62,15 @@ impl Payload {
     pub fn get(&self) -> &str {
         self.0.get()
     }
+}
+
+/// Whether a text has a NUL: `\u0000` after a backslash that is not escaped itself.
+fn has_nul(json: &str) -> bool {
+    json.as_bytes().contains(&b'\\')
+        && json.match_indices("\\u0000").any(|(at, _)| {
+            let before = json.as_bytes()[..at].iter().rev();
+            before.take_while(|byte| **byte == b'\\').count() % 2 == 0
+        })
 }
 
 impl PartialEq for Payload {
@@ -71,5 +94,20 @@ impl Serialize for Payload {
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Box::<RawValue>::deserialize(from).map(|raw| Self(raw.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_hides_and_what_only_looks_like_one_is_not() {
+        for bad in [r#""\u0000""#, r#"{"a":["x\\\u0000"]}"#, r#"{"\u0000":1}"#] {
+            assert!(Payload::parse(bad.to_owned()).is_err(), "{bad}");
+        }
+        for good in [r#""\\u0000""#, r#""u0000 \n\t""#, r#""\u0001""#] {
+            assert_eq!(Payload::parse(good.to_owned()).unwrap().get(), good);
+        }
     }
 }

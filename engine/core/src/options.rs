@@ -63,7 +63,10 @@ impl RetryPolicy {
         if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
             return None;
         }
-        let backoff = self.bound(attempt).mul_f64(jitter.clamp(0.0, 1.0));
+        let bound = self.bound(attempt);
+        // The longest that can be written down is, in seconds, rounded to more than that.
+        let backoff = Duration::try_from_secs_f64(bound.as_secs_f64() * jitter.clamp(0.0, 1.0))
+            .unwrap_or(bound);
         let wait = match retry_after {
             // Sooner than the policy says is not for the service to wish.
             Some(asked) => asked.min(Self::RETRY_AFTER_MAX).max(backoff),
@@ -79,12 +82,8 @@ impl RetryPolicy {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let factor = self.backoff_coefficient.max(1.0).powi(exponent);
         let bound = self.initial_interval.as_secs_f64() * factor;
-        let cap = self.maximum_interval.as_secs_f64();
-        if bound.is_finite() {
-            Duration::from_secs_f64(bound.min(cap))
-        } else {
-            self.maximum_interval
-        }
+        Duration::try_from_secs_f64(bound)
+            .map_or(self.maximum_interval, |bound| bound.min(self.maximum_interval))
     }
 }
 
@@ -233,6 +232,18 @@ mod tests {
         let waits: Vec<_> =
             (1..=9).map(|n| policy.next(n, SECOND, None, 1.0).unwrap().as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn no_interval_is_too_long_to_wait_for() {
+        let (initial_interval, maximum_interval) = (Duration::MAX, Duration::MAX);
+        let policy = RetryPolicy { initial_interval, maximum_interval, ..RetryPolicy::default() };
+        for attempt in 1..=9 {
+            assert_eq!(policy.next(attempt, SECOND, None, 1.0), Some(Duration::MAX));
+            assert!(policy.next(attempt, SECOND, None, 0.5).unwrap() < Duration::MAX);
+        }
+        let policy = RetryPolicy { maximum_interval: SECOND, ..policy };
+        assert_eq!(policy.next(1, SECOND, None, 1.0), Some(SECOND));
     }
 
     #[test]

@@ -179,12 +179,12 @@ async fn grow(pool: &PgPool, workflow_id: &str, events: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_past_its_limit_can_be_looked_at_cancelled_and_terminated() {
     let rig = Rig::start().await;
-    for id in ["shown", "cancelled", "ended"] {
+    for id in ["shown", "cancelled", "asleep", "ended"] {
         rig.waiting_trip(id).await;
     }
     let rig = rig
         .again(async |pool| {
-            for id in ["shown", "cancelled", "ended"] {
+            for id in ["shown", "cancelled", "asleep", "ended"] {
                 grow(pool, id, EVENTS_MAX).await;
             }
         })
@@ -204,9 +204,12 @@ async fn a_history_past_its_limit_can_be_looked_at_cancelled_and_terminated() {
     assert!(items.iter().any(|event| event["stuck"].is_object()), "its end can be paged to");
     assert_eq!(rig.get("/v1/workflows/shown/state").await.body["state"], Value::Null);
 
-    assert_eq!(rig.post_nothing("/v1/workflows/cancelled/cancel").await.status, 202);
-    let cancelled = rig.until("cancelled", |trip| trip["status"] == "cancelled").await;
-    assert_eq!(cancelled["undo"], "done", "it is undone as well");
+    // One that is stuck, and one that nobody has woken since.
+    for id in ["cancelled", "asleep"] {
+        assert_eq!(rig.post_nothing(&format!("/v1/workflows/{id}/cancel")).await.status, 202);
+        let cancelled = rig.until(id, |trip| trip["status"] == "cancelled").await;
+        assert_eq!(cancelled["undo"], "done", "it is undone as well");
+    }
     // One that nobody has woken since.
     for id in ["ended", "shown"] {
         let path = format!("/v1/workflows/{id}/terminate");

@@ -190,7 +190,8 @@ impl Machine {
         if self.ledger.status() == Status::Stuck && !self.unwinds_next() {
             return taken;
         }
-        if self.ledger.status() == Status::Running && self.ledger.events() > EVENTS_MAX {
+        let running = self.ledger.status() == Status::Running;
+        if running && self.ledger.events() > EVENTS_MAX && !self.is_ending() {
             let detail = format!("{} events; the limit is {EVENTS_MAX}", self.ledger.events());
             self.fail(StuckReason::HistoryLimit, detail);
         }
@@ -214,6 +215,15 @@ impl Machine {
 
     fn unwinds_next(&self) -> bool {
         matches!(self.ctx.0.borrow().issued.front(), Some(Command::Unwind { .. }))
+    }
+
+    /// Whether the last that it asks for takes it off this history, or back: no limit is in
+    /// the way of that.
+    fn is_ending(&self) -> bool {
+        use Command::{Complete, ContinueAsNew, Unwind};
+        let last =
+            |command| matches!(command, &Unwind { .. } | &Complete { .. } | &ContinueAsNew { .. });
+        self.ctx.0.borrow().issued.back().is_some_and(last)
     }
 
     /// The limit that this command would pass.

@@ -200,3 +200,52 @@ fn a_year_of_days_is_a_dozen_short_runs_that_remember_who_came() {
     let heard = run.machine.ledger().heard();
     assert_eq!((heard.len(), heard[0].as_str()), (256, "signal:109"), "no more than the last");
 }
+
+/// So many states to show, and then the guests are heard: the number of one says what follows.
+struct Loud;
+impl Workflow for Loud {
+    const NAME: &'static str = "loud";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Guest>()];
+    type Input = u32;
+    type Output = ();
+    type Error = StillOpen;
+    async fn run(ctx: Ctx, states: u32) -> Result<(), StillOpen> {
+        for state in 0..states {
+            ctx.publish(&state);
+        }
+        loop {
+            match ctx.signals::<Guest>().next().await.0 {
+                0 => return Ok(()),
+                1 => return Err(ctx.continue_as_new::<Self>(&states).await),
+                2 => return Err(StillOpen::default()),
+                _ => ctx.publish(&states),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_past_its_limit_of_events_goes_no_further_and_may_end_in_every_way() {
+    let past = || {
+        let input = Payload::of(&50_000_u32).unwrap();
+        let run = Run::start::<Loud>([Event::started(input)], Timestamp(0));
+        let ledger = run.machine.ledger();
+        assert_eq!((ledger.status(), ledger.events()), (Status::Running, 50_001));
+        run
+    };
+    let after = |guest| {
+        let mut run = past();
+        run.signal(guest);
+        run.machine.ledger().status()
+    };
+    assert_eq!(after(0), Status::Completed);
+    assert_eq!(after(1), Status::Continued);
+    assert_eq!(after(2), Status::Failed);
+    assert_eq!(after(3), Status::Stuck);
+    for event in [Event::CancelRequested { reason: None }, Event::DeadlinePassed {}] {
+        let mut run = past();
+        run.tell(event);
+        assert_eq!(run.machine.ledger().status(), Status::Cancelled);
+    }
+}

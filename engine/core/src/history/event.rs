@@ -62,7 +62,7 @@ pub enum Event {
         reason: String,
     },
     /// Attempts of the activity at `seq` ran out, and its probe says that its effect did not
-    /// happen and will not.
+    /// happen and will not; or, with no attempts, its workflow unwound before there was one.
     NotDone {
         /// Which command.
         seq: Seq,

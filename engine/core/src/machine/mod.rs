@@ -195,12 +195,23 @@ impl Machine {
             let detail = format!("{} events; the limit is {EVENTS_MAX}", self.ledger.events());
             self.fail(StuckReason::HistoryLimit, detail);
         }
+        let mut asked = Vec::new();
         while let Some(command) = self.next_command() {
             if let Some(detail) = self.too_much(&command) {
                 self.fail(StuckReason::Limit, detail);
                 break;
             }
+            if matches!(command, Command::Run { .. }) {
+                asked.push(Seq(self.ledger.commands()));
+            }
             self.record(Event::Asked(command), at, &mut taken);
+        }
+        if self.ledger.status() == Status::Compensating {
+            // Before anybody could attempt them the body gave up: there is nothing to undo.
+            for seq in asked {
+                let reason = "the workflow unwound before it was attempted".to_owned();
+                self.record(Event::NotDone { seq, attempts: 0, reason }, at, &mut taken);
+            }
         }
         if let Some((reason, detail)) = self.fault.take()
             && self.ledger.status() != Status::Stuck

@@ -115,3 +115,38 @@ fn a_termination_undoes_nothing_and_lists_what_stays_owed() {
     assert_eq!(owed, ["refund", "unbook"], "what was in flight as well");
     assert_eq!(script.ledger().undo_status(), UndoStatus::Owed);
 }
+
+/// Asks for a room, and gives up before anybody could hear of it.
+struct Hasty;
+impl Workflow for Hasty {
+    const NAME: &'static str = "hasty";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook", "charge", "refund", "look"];
+    type Input = ();
+    type Output = ();
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), Self::Error> {
+        let reason = "too long".to_owned();
+        let impatient = async { Err::<(), _>(ActivityError::Unknown { attempts: 0, reason }) };
+        ctx.run(Charge).undo(Refund).await?;
+        match ctx.select(ctx.run(Book).undo(Unbook), impatient).await {
+            Either::Left(booked) => booked,
+            Either::Right(over) => over,
+        }
+    }
+}
+
+#[test]
+fn what_a_body_asks_for_and_gives_up_at_once_is_neither_done_nor_undone() {
+    let script = Script::<Hasty>::start(&()).complete::<Charge>(&7);
+    let waiting: Vec<_> = script.ledger().running().values().map(|r| &*r.call.activity).collect();
+    assert_eq!(waiting, ["refund"], "nobody is asked to book");
+    let script = script.complete::<Refund>(&());
+    assert_eq!(script.story(), ["charge", "book", "unwind", "undo: refund", "failed"]);
+    let kind = Some(hansom_core::WorkflowType::of::<Hasty>());
+    let history = script.history().to_vec();
+    for rows in 1..=history.len() {
+        let mut machine = hansom_core::Machine::replay(kind, 1, history[..rows].iter().cloned());
+        assert_eq!(machine.fault(), None);
+        assert_eq!(machine.take(hansom_core::Timestamp(0)), [], "after row {rows}");
+    }
+}

@@ -9,7 +9,9 @@ mod versions;
 use std::time::Duration;
 
 use hansom_core::testing::Script;
-use hansom_core::{Activity, ActivityError, Ctx, Never, OnUnknown, Probe, Verdict, Workflow};
+use hansom_core::{
+    Activity, ActivityError, Ctx, Either, Never, OnUnknown, Probe, Verdict, Workflow,
+};
 use serde::{Deserialize, Serialize};
 
 macro_rules! activity {

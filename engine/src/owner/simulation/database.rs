@@ -310,7 +310,7 @@ impl Database {
         self.events(dispatch.address.run).any(|event| match event {
             Event::Done { seq, .. }
             | Event::Refused { seq, .. }
-            | Event::NotDone { seq, .. }
+            | Event::NotDone { seq, attempts: 1.., .. }
             | Event::Unknown { seq, .. } => *seq == dispatch.seq,
             // By the one that a new owner found, while it was about to make it again.
             Event::AttemptFailed { seq, attempt, .. } => {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::panic::resume_unwind;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) enum Step {
     Both,
     /// Act, but wait no longer than so long.
     Race(u64),
+    /// Ask for an act without waiting for it, and perhaps fail at once.
+    Ask(bool),
     /// Act, elsewhere.
     Far,
     /// One here and one elsewhere, at once.
@@ -162,6 +164,10 @@ async fn perform(ctx: &Ctx, n: usize, step: Step) -> Result<(), No> {
         }
         // In time or not, it goes on.
         Step::Race(ms) => within(ctx, ms, act(ctx, n)).await.map_or(Ok(()), |_| Ok(())),
+        Step::Ask(fail) => {
+            ctx.select(act(ctx, n), ready(())).await;
+            if fail { Err(No) } else { Ok(()) }
+        }
         Step::Far => far(ctx, n).await.or_no(),
         Step::Mixed => {
             let (here, there) = ctx.join(act(ctx, n), far(ctx, n)).await;
@@ -299,6 +305,7 @@ fn step(random: &mut SmallRng, depth: u32, ended: Ended) -> Step {
         28 if ended == Ended::Sometime => Step::Wait,
         29 => Step::Fail,
         30..=31 => Step::Pivot,
+        32 => Step::Ask(random.random_range(0..2) == 0),
         _ => Step::Do,
     }
 }

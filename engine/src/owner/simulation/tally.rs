@@ -32,6 +32,7 @@ const ALL: &[&str] = &[
     "a deadline of the run before passes",
     "a probe is asked",
     "a probe says not done",
+    "never attempted",
     "stuck: undo exhausted",
     "stuck: poison",
     "stuck: panic",

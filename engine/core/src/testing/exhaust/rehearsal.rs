@@ -41,6 +41,8 @@ fn cue<World>(play: &Play<World>, event: &Event, ledger: &Ledger) -> Option<Stri
         }
         Event::Unknown { seq, .. } => format!("    .lose::<{}>()", of(seq)),
         Event::Verifying { seq, .. } => format!("    .exhaust::<{}>()", of(seq)),
+        // It follows from what the body asked for.
+        Event::NotDone { attempts: 0, .. } => return None,
         Event::NotDone { seq, .. } => format!("    .find_not_done::<{}>()", of(seq)),
         Event::Stuck { reason: StuckReason::OutcomeUnknown, seq: Some(seq), .. } => {
             format!("    .park::<{}>()", of(seq))

@@ -114,6 +114,7 @@ fn happened(event: &Event) -> String {
                 seq.0
             )
         }
+        Event::NotDone { seq, attempts: 0, reason } => format!("command {}: {reason}", seq.0),
         Event::NotDone { seq, .. } => format!("command {} is not done, says its probe", seq.0),
         Event::ChildClosed { seq, outcome } => {
             format!("the child of command {}: {outcome:?}", seq.0)

@@ -113,6 +113,11 @@ impl Books {
             Event::Done { seq, .. } => self.finish(*seq, Ended::Done),
             Event::Unknown { seq, .. } => self.finish(*seq, Ended::Unknown),
             Event::Refused { seq, .. } => self.finish(*seq, Ended::Not),
+            Event::NotDone { seq, attempts: 0, .. } => {
+                assert!(self.cause.is_some(), "what is given up before it is made is unwound");
+                self.seen.insert("never attempted");
+                self.finish(*seq, Ended::Not);
+            }
             Event::NotDone { seq, .. } => {
                 self.seen.insert("a probe says not done");
                 self.finish(*seq, Ended::Not);

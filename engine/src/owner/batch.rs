@@ -1,6 +1,6 @@
 //! What one commit carries, and what may happen only after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use hansom_core::{
@@ -15,7 +15,7 @@ use crate::address::{Address, Part};
 
 /// So much history in one commit, about; then nothing is taken in until it is committed.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
-/// So many rows of history in one commit, about.
+/// So many rows of history and of what is said to others in one commit, about.
 const ROWS_MAX: usize = 20_000;
 
 /// Rows of one transaction.
@@ -52,6 +52,8 @@ pub(crate) struct After {
     pub(crate) recalled: Vec<(Part, Uuid)>,
     /// Runs that closed, and had attempts under way elsewhere.
     pub(crate) abandoned: Vec<(Part, Uuid)>,
+    /// Runs that closed, and had attempts under way or due.
+    pub(super) overtaken: HashSet<Uuid>,
 }
 
 /// A new workflow.
@@ -158,7 +160,7 @@ impl Batch {
 
     /// Whether one statement should not carry more.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes > BYTES_MAX || self.history.len() > ROWS_MAX
+        self.bytes + self.kin.bytes > BYTES_MAX || self.history.len() + self.kin.rows() > ROWS_MAX
     }
 
     /// Whether there is nothing to commit.
@@ -177,6 +179,16 @@ impl Batch {
     pub(crate) fn consume(&mut self, address: &Address, message: String) {
         self.after.consumed.push((address.part, address.run, message.clone()));
         self.consumed.push((address.part, address.run, message));
+    }
+}
+
+impl After {
+    /// Nobody waits any more for attempts of runs that closed in the same commit.
+    pub(super) fn forget_overtaken(&mut self) {
+        let overtaken = std::mem::take(&mut self.overtaken);
+        if !overtaken.is_empty() {
+            self.dispatches.retain(|due| !overtaken.contains(&due.address.run));
+        }
     }
 }
 

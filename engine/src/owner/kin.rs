@@ -22,7 +22,7 @@ use hansom_core::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Message;
+use super::{Message, first_row};
 use crate::address::{Address, Part, descendant, part_of};
 
 /// Where a run goes on, among the commands that bring runs about.
@@ -35,6 +35,8 @@ pub(crate) struct Kin {
     pub(crate) messages: Vec<Sent>,
     /// Runs that take over from those that went on in them.
     pub(crate) heirs: Vec<Heir>,
+    /// Of all this, about.
+    pub(crate) bytes: usize,
 }
 
 /// A child to start.
@@ -64,6 +66,8 @@ pub(crate) struct Heir {
     pub(crate) workflow_type: &'static str,
     /// Its first history row: its start, and what it has heard already.
     pub(crate) events: Arc<[Event]>,
+    /// The JSON of that row.
+    pub(crate) row: Arc<str>,
     pub(crate) deadline: Option<Timestamp>,
     /// When the one ended and the other began.
     pub(crate) at: Timestamp,
@@ -79,6 +83,11 @@ struct Report {
 impl Kin {
     pub(crate) fn is_empty(&self) -> bool {
         self.children.is_empty() && self.messages.is_empty() && self.heirs.is_empty()
+    }
+
+    /// How many rows it adds.
+    pub(crate) fn rows(&self) -> usize {
+        self.children.len() + self.messages.len() + self.heirs.len()
     }
 
     /// The partitions in whose inboxes it leaves something. Not those of heirs, which need none.
@@ -110,11 +119,13 @@ impl Kin {
             continued: None,
         };
         let report = Report { workflow_id: start.workflow_id, outcome: ChildOutcome::Taken {} };
+        let events = json(&[first]);
+        self.bytes += events.len();
         self.children.push(NewChild {
             parent: Arc::clone(parent),
             address: address_of(parent, seq, &child, partitions),
             workflow_type: start.workflow_type,
-            events: json(&[first]),
+            events,
             taken: (key(seq), json(&report)),
         });
     }
@@ -145,6 +156,8 @@ impl Kin {
         let Some(outcome) = ledger.report(|owed| left_by(child, owed)) else { return };
         let Ok(run) = parent.run.parse() else { return };
         let report = Report { workflow_id: child.workflow_id.to_string(), outcome };
+        let report = json(&report);
+        self.bytes += report.len();
         let message = Message {
             address: Arc::new(Address {
                 part: part_of(&child.namespace, &parent.workflow_id, partitions),
@@ -155,7 +168,7 @@ impl Kin {
             }),
             key: key(parent.seq),
             name: None,
-            payload: Some(json(&report)),
+            payload: Some(report),
         };
         self.messages.push(Sent { sender: child.run, message });
     }
@@ -181,11 +194,14 @@ impl Kin {
         };
         let mut events = vec![first];
         events.extend(machine.left_over());
+        let row = first_row(&events);
+        self.bytes += row.len();
         self.heirs.push(Heir {
             before: address.run,
             address: Arc::new(heir_of(address, at)),
             workflow_type: kind.name,
             events: events.into(),
+            row: row.into(),
             deadline: ledger.deadline(),
             at,
         });

@@ -11,6 +11,9 @@ use super::runs::Wake;
 use super::{HORIZON, Owner, Stored};
 use crate::address::Address;
 
+/// A body that is to begin anew waits so much longer for a commit.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 impl Owner {
     /// Runs whose history is wanted, at most `limit`, unless some are on their way.
     pub(crate) fn take_wanted(&mut self, limit: usize) -> Vec<Arc<Address>> {
@@ -110,18 +113,18 @@ impl Owner {
 
     /// Takes a run back into memory after something happened to it.
     pub(super) fn keep(&mut self, run: impl Into<Box<Resident>>, now: Timestamp) {
-        let run = run.into();
+        let mut run = run.into();
         self.bequeath(&run);
         if run.wants_replay() {
-            // What an operator lets try again begins to count anew.
-            let panicked = run.machine.fault().is_some();
-            let panics = if panicked { run.panics + 1 } else { 0 };
-            let wait = Duration::from_millis(100) * 4_u32.pow(panics.saturating_sub(1));
-            let replay = (Arc::clone(&run.address), panics);
-            let again = self.replays.values().any(|(address, _)| address.run == run.address.run);
-            if !again {
-                self.replays.insert((now.after(wait), run.address.run), replay);
+            let wait =
+                Duration::from_millis(100) * 4_u32.pow(run.panics_by_now().saturating_sub(1));
+            let due = *run.begins_anew.get_or_insert(now.after(wait));
+            // While an attempt is under way it is not looked at: the answer brings it here again.
+            if run.in_flight.is_empty() {
+                self.replays.insert((due, run.address.run), Arc::clone(&run.address));
             }
+        } else {
+            run.begins_anew = None;
         }
         self.runs.insert(run, now);
     }
@@ -134,15 +137,21 @@ impl Owner {
             if due > now {
                 return;
             }
-            let (address, panics) = entry.remove();
-            let Some(resident) = self.runs.get_mut(run).filter(|run| run.wants_replay()) else {
+            let address = entry.remove();
+            let resident = self.runs.get_mut(run);
+            let Some(resident) = resident.filter(|run| run.begins_anew == Some(due)) else {
                 continue;
             };
-            if resident.written_in() > self.commits.done || !resident.in_flight.is_empty() {
-                let again = now.after(Duration::from_millis(5));
-                self.replays.insert((again, run), (address, panics));
+            if !resident.in_flight.is_empty() {
                 continue;
             }
+            if resident.written_in() > self.commits.done {
+                let again = now.after(LOOK_AGAIN);
+                resident.begins_anew = Some(again);
+                self.replays.insert((again, run), address);
+                continue;
+            }
+            let panics = resident.panics_by_now();
             self.runs.remove(run);
             self.runs.wake_later(&address, Wake::Body(panics));
         }

@@ -67,8 +67,8 @@ pub(crate) struct Owner {
     commits: Commits,
     random: SmallRng,
     partitions: i32,
-    /// Bodies that begin anew: when, and how often they have panicked where they are.
-    replays: BTreeMap<(Timestamp, Uuid), (Arc<Address>, u32)>,
+    /// Bodies that begin anew, by when; one entry too many does nothing.
+    replays: BTreeMap<(Timestamp, Uuid), Arc<Address>>,
     heirs: Heirs,
 }
 
@@ -146,7 +146,7 @@ impl Owner {
         self.runs.forget(&parts);
         self.alarms.near.retain(|_, address| !parts.contains(&address.part));
         self.consuming.retain(|(part, ..)| !parts.contains(part));
-        self.replays.retain(|_, (address, _)| !parts.contains(&address.part));
+        self.replays.retain(|_, address| !parts.contains(&address.part));
         self.heirs.forget(&parts);
     }
 
@@ -275,6 +275,7 @@ impl Owner {
         let set = set.filter(|row| !dropped.contains(&(row.due, row.address.run, row.seq)));
         batch.after.alarms = set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
         batch.after.heirs.clone_from(&batch.kin.heirs);
+        batch.after.forget_overtaken();
         self.commits.in_flight = Some(std::mem::take(&mut batch.after));
         Some(batch)
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{int, status_code, to_time, undo_code};
 use crate::address::Address;
-use crate::owner::{Batch, Cached, Heir, Kin, Message, NewChild, NewRow, Sent, first_row};
+use crate::owner::{Batch, Cached, Heir, Kin, Message, NewChild, NewRow, Sent};
 
 /// A lane of a worker, as its fence knows it.
 #[derive(Clone, Copy, Debug)]
@@ -196,11 +196,11 @@ fn told(kin: Kin) -> Value {
         })
     });
     let heirs = kin.heirs.into_iter().map(|heir| {
-        let Heir { before, address, workflow_type, events, deadline, at } = heir;
+        let Heir { before, address, workflow_type, row, deadline, at, .. } = heir;
         json!({
             "part": address.part, "namespace": &*address.namespace,
             "workflow_id": &*address.workflow_id, "run_no": address.run_no, "run": address.run,
-            "type": workflow_type, "events": first_row(&events), "at": to_time(at),
+            "type": workflow_type, "events": &*row, "at": to_time(at),
             "deadline": deadline.map(to_time), "before": before,
         })
     });

@@ -33,6 +33,8 @@ pub(crate) struct Resident {
     pub(crate) idle_since: Timestamp,
     /// How often its body had panicked where it is before it was replayed.
     pub(crate) panics: u32,
+    /// When its body begins anew, if it is to.
+    pub(super) begins_anew: Option<Timestamp>,
     next_event: u32,
     last_at: Timestamp,
     slots: Slots,
@@ -76,6 +78,7 @@ impl Resident {
             elsewhere: BTreeSet::new(),
             idle_since: Timestamp::default(),
             panics: 0,
+            begins_anew: None,
             next_event,
             last_at,
             slots: Slots::default(),
@@ -95,6 +98,12 @@ impl Resident {
     /// panicked, which may have been no fault of its history.
     pub(crate) fn wants_replay(&self) -> bool {
         self.machine.needs_replay() && (self.machine.fault().is_none() || self.holds_panic())
+    }
+
+    /// How often its body has panicked where it is. What an operator lets try again begins to
+    /// count anew.
+    pub(super) fn panics_by_now(&self) -> u32 {
+        if self.machine.fault().is_some() { self.panics + 1 } else { 0 }
     }
 
     fn holds_panic(&self) -> bool {
@@ -275,8 +284,8 @@ impl Resident {
         self.update(cached, scene);
         if let Some(outcome) = self.machine.ledger().outcome().filter(|_| was_open) {
             if !self.in_flight.is_empty() {
-                // A step that nobody waits for any more, and is due in this very batch.
-                scene.batch.after.dispatches.retain(|due| due.address.run != self.address.run);
+                // A step that nobody waits for any more may be due in this very batch.
+                scene.batch.after.overtaken.insert(self.address.run);
             }
             scene.batch.after.closed.push((self.address.run, outcome));
             scene.batch.kin.report(&self.address, self.machine.ledger(), scene.partitions);

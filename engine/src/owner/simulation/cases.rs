@@ -2,6 +2,7 @@
 
 mod bodies;
 mod heirs;
+mod many;
 mod stage;
 
 use std::sync::Arc;

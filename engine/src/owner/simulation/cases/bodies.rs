@@ -1,6 +1,6 @@
 //! Bodies: what they are told, when, and what becomes of one that panics.
 
-use hansom_core::{Event, Payload, StuckReason};
+use hansom_core::{Attempt, Command, Event, Payload, StuckReason};
 use tokio::sync::oneshot::channel;
 use uuid::Uuid;
 
@@ -60,6 +60,34 @@ fn stumble(stage: &mut Stage, worker: &mut Worker, times: u32) {
         stage.look(worker);
     }
     saga::be_clumsy(false);
+}
+
+#[test]
+fn a_body_that_panics_beside_an_attempt_begins_anew_when_that_is_over_and_nobody_looks_before() {
+    let mut stage = Stage::new(&[Step::Race(1_000), Step::Stumble, Step::Pivot]);
+    let mut worker = stage.owner();
+    saga::be_clumsy(true);
+    stage.wait(SECOND);
+    worker.owner.ring(stage.now());
+    stage.commit(&mut worker);
+    saga::be_clumsy(false);
+    let pivots =
+        |stage: &Stage| stage.happened(|event| matches!(event, Event::Asked(Command::Pivot {})));
+    for _ in 0..3 {
+        stage.wait(40 * SECOND);
+        worker.owner.ring(stage.now());
+        assert_eq!(worker.owner.next_alarm(), None, "the attempt is under way");
+        stage.look(&mut worker);
+    }
+    assert_eq!(pivots(&stage), 0);
+    worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, stage.now());
+    assert!(worker.owner.next_alarm().is_some_and(|due| due <= stage.now()), "it has waited");
+    worker.owner.ring(stage.now());
+    stage.commit(&mut worker);
+    stage.wait(SECOND);
+    worker.owner.ring(stage.now());
+    stage.look(&mut worker);
+    assert_eq!(pivots(&stage), 1);
 }
 
 fn stuck(stage: &Stage) -> usize {

@@ -1,0 +1,129 @@
+//! Many runs in one batch: what one of them costs does not grow with the others, and a batch has
+//! its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hansom_core::{Child, Event, ParentClose, Payload, Seq, StartChild, Timestamp};
+use tokio::sync::oneshot::channel;
+use uuid::Uuid;
+
+use super::super::super::{Batch, Message, NewStart, Owner};
+use super::super::contracts;
+use super::super::saga::{self, Step};
+use crate::address::Address;
+
+const MANY: u32 = 6_000;
+
+fn address(n: u32) -> Address {
+    let (namespace, workflow_id) = ("default".into(), format!("w-{n}").into());
+    Address { part: 0, run: Uuid::from_u128(u128::from(n) + 1), namespace, workflow_id, run_no: 1 }
+}
+
+fn owner() -> Owner {
+    let mut owner = Owner::new(Arc::new(contracts::registry()), 4, 1);
+    owner.gain(0, true);
+    owner
+}
+
+fn start(owner: &mut Owner, n: u32, steps: &[Step], more: Option<Event>) {
+    let (reply, _answer) = channel();
+    let events = [Event::started(Payload::of(&steps).unwrap())].into_iter().chain(more).collect();
+    let (address, workflow_type) = (address(n), "saga".to_owned());
+    let start = NewStart { address, workflow_type, events, labels: None, reply, permit: None };
+    owner.start(start, Timestamp(1));
+}
+
+fn timed(mut act: impl FnMut(u32)) -> Vec<Duration> {
+    let timed = |n| {
+        let begun = Instant::now();
+        act(n);
+        begun.elapsed()
+    };
+    (0..MANY).map(timed).collect()
+}
+
+/// What one in the dearer of the first and the last quarter takes in terms of one in the other:
+/// in the middle of all that it was, because others use this machine as well.
+fn slope(times: &[Duration]) -> f64 {
+    let middle = |part: &[Duration]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part[part.len() / 2].as_secs_f64()
+    };
+    let quarter = times.len() / 4;
+    let (first, last) = (middle(&times[..quarter]), middle(&times[times.len() - quarter..]));
+    (first / last).max(last / first)
+}
+
+fn is_even(times: impl Fn() -> Vec<Duration>) {
+    let slopes: Vec<_> = (0..3).map(|_| slope(&times())).collect();
+    println!("first and last quarter: {slopes:.2?}");
+    assert!(slopes.iter().any(|slope| *slope < 2.5), "first and last quarter: {slopes:.2?}");
+}
+
+#[test]
+fn a_body_that_begins_anew_costs_the_same_however_many_others_do() {
+    is_even(|| {
+        let mut owner = owner();
+        saga::be_clumsy(true);
+        let times = timed(|n| start(&mut owner, n, &[Step::Stumble], None));
+        saga::be_clumsy(false);
+        assert!(owner.next_alarm().is_some());
+        times
+    });
+}
+
+#[test]
+fn a_run_that_ends_costs_the_same_however_many_attempts_are_due_and_its_own_is_not_made() {
+    is_even(|| {
+        let mut owner = owner();
+        for n in 0..=MANY {
+            start(&mut owner, n, &[Step::Do], None);
+        }
+        let times = timed(|n| {
+            let (address, key) = (Arc::new(address(n)), "terminate".to_owned());
+            let message = Message { address, key, name: None, payload: Some("enough".to_owned()) };
+            owner.message(message, None, Timestamp(1));
+        });
+        assert!(owner.seal().is_some());
+        let due = owner.committed(&[], Timestamp(1)).dispatches;
+        let due: Vec<_> = due.iter().map(|dispatch| &*dispatch.address.workflow_id).collect();
+        assert_eq!(due, [format!("w-{MANY}")], "the one that nobody has ended");
+        times
+    });
+}
+
+fn large() -> Payload {
+    Payload::of(&"x".repeat(9 << 20)).unwrap()
+}
+
+#[test]
+fn what_a_run_hands_on_to_the_next_counts_for_the_size_of_a_batch() {
+    let mut owner = owner();
+    start(&mut owner, 1, &[Step::Wait], None);
+    assert!(owner.seal().is_some());
+    let ping =
+        || Event::Signalled { name: "ping".to_owned(), id: "1".to_owned(), payload: large() };
+    start(&mut owner, 2, &[Step::Wait], Some(ping()));
+    assert!(!owner.is_full(), "9 MiB wait for the commit in flight");
+    owner.committed(&[], Timestamp(1));
+    assert!(owner.seal().is_some());
+    start(&mut owner, 3, &[Step::Continue(false)], Some(ping()));
+    assert!(owner.is_full(), "the same, and they are handed on as well");
+}
+
+#[test]
+fn what_children_are_started_with_counts_for_the_size_of_a_batch() {
+    let mut batch = Batch::default();
+    let parent = Arc::new(address(0));
+    for n in 0..2 {
+        assert!(!batch.is_full());
+        let (workflow_type, workflow_id) = ("saga".to_owned(), format!("child-{n}"));
+        let on_parent_close = ParentClose::Cancel;
+        let start = StartChild { workflow_type, workflow_id, input: large(), on_parent_close };
+        let child = Child { start, since: Timestamp(1), cancelling: false };
+        batch.kin.start(&parent, (Seq(n), child), None, 4);
+    }
+    assert!(batch.is_full());
+}

@@ -125,7 +125,8 @@ impl Lane {
             if !full {
                 self.errands.run(&mut self.owner, now);
             }
-            let wake = self.next_wake(now);
+            // What is due while it is full waits for the commit, and so does the lane.
+            let wake = if full { HOUSEKEEPING } else { self.next_wake(now) };
             tokio::select! {
                 biased;
                 (committer, fate) = under_way(&mut self.commits.under_way) => {

@@ -1,5 +1,6 @@
 //! Starting: at most one open run per workflow id, whatever is repeated.
 
+use chrono::Datelike;
 use hansom_core::{Event, Outcome, Payload, Status, Workflow};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -131,6 +132,10 @@ impl Client {
             || request.labels.iter().any(|(key, value)| unstorable(key) || unstorable(value))
         {
             let rule = "at most 32 labels, each of at most 255 bytes and without NUL";
+            return Err(ClientError::InvalidInput(rule.to_owned()));
+        }
+        if request.deadline.is_some_and(|deadline| !(1970..10_000).contains(&deadline.year())) {
+            let rule = "a deadline is a time from 1970 on and before the year 10000";
             return Err(ClientError::InvalidInput(rule.to_owned()));
         }
         let kind = self.registry.workflow(&request.workflow_type);

@@ -325,8 +325,8 @@ fn classify(error: sqlx::Error) -> CommitError {
     };
     match state.as_deref() {
         Some("HS001") => CommitError::Fenced,
-        // Integrity and data errors: the same batch will never be taken.
-        Some(state) if state.starts_with("22") || state.starts_with("23") => {
+        // Data, integrity, and what is too large: the same batch will never be taken.
+        Some(state) if ["22", "23", "54"].iter().any(|class| state.starts_with(class)) => {
             CommitError::Refused(error)
         }
         _ => CommitError::Unknown(error),

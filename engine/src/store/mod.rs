@@ -110,8 +110,13 @@ pub(crate) fn int(number: u32) -> i32 {
     i32::try_from(number).expect("a history is bounded far below this")
 }
 
+/// The years 1 to 9999, in microseconds: what Postgres, JSON and people read alike.
+const TIMES: (i64, i64) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
+
+/// What is further away than can be written is as far away as can be.
 pub(crate) fn to_time(timestamp: Timestamp) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(timestamp.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    DateTime::from_timestamp_micros(timestamp.0.clamp(TIMES.0, TIMES.1))
+        .expect("years of four digits are in range")
 }
 
 pub(crate) fn from_time(time: DateTime<Utc>) -> Timestamp {
@@ -159,5 +164,18 @@ fn undo_of(code: i16) -> UndoStatus {
         2 => UndoStatus::Done,
         3 => UndoStatus::Partial,
         _ => UndoStatus::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_nobody_could_write_down_is_written_as_near_as_can_be() {
+        let written = |micros: i64| to_time(Timestamp(micros)).to_rfc3339();
+        assert_eq!(written(i64::MIN), "0001-01-01T00:00:00+00:00");
+        assert_eq!(written(0), "1970-01-01T00:00:00+00:00");
+        assert_eq!(written(i64::MAX), "9999-12-31T23:59:59.999999+00:00");
     }
 }

@@ -1,5 +1,7 @@
 //! Attempts that are made elsewhere, from the offer to the outcome.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use hansom_core::{Direction, Payload, Seq};
 use sqlx::PgPool;
@@ -58,8 +60,11 @@ pub(crate) fn direction_of(code: i16) -> Direction {
     }
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// A limit that leads past the end of time would let every claim of its queue fail.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.min(LONGEST).as_millis()).expect("a year fits")
 }
 
 /// Attempts as columns.

@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use hansom_core::{Direction, Payload, Status};
-use hansom_engine::{ClaimRequest, Client, Settings, Task, TaskError, TaskToken, Worker, connect};
+use hansom_core::{
+    Activity, ActivityError, ActivityOptions, Ctx, Direction, Handlers, Harmless, Never, Payload,
+    Status, Workflow, Workflows,
+};
+use hansom_engine::{
+    ClaimRequest, Client, Registry, Settings, Task, TaskError, TaskToken, Worker, connect,
+};
 use hansom_postgres::testing::TestDatabase;
+use serde::{Deserialize, Serialize};
 
 use crate::crew::{LEASE, Process, audit, count, parent, shared_out, sql, until};
 use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
@@ -37,7 +43,7 @@ pub(crate) async fn claim(client: &Client, queue: &str) -> Task {
     tasks.remove(0)
 }
 
-pub(crate) fn json(value: impl serde::Serialize) -> Payload {
+pub(crate) fn json(value: impl Serialize) -> Payload {
     Payload::of(&value).unwrap()
 }
 
@@ -243,4 +249,47 @@ async fn partitions_are_handed_over_only_when_what_was_committed_is_offered() {
     audit(&sql).await;
     one.drain().await;
     two.drain().await;
+}
+
+/// May take as long as it likes.
+#[derive(Serialize, Deserialize)]
+struct Endless;
+impl Activity for Endless {
+    const NAME: &'static str = "endless";
+    type Output = ();
+    type Error = Never;
+    fn options() -> ActivityOptions {
+        let (start_to_close, heartbeat) = (Duration::MAX, Some(Duration::MAX));
+        ActivityOptions { start_to_close, heartbeat, ..ActivityOptions::default() }
+    }
+}
+impl Harmless for Endless {}
+
+struct Patience;
+impl Workflow for Patience {
+    const NAME: &'static str = "patience";
+    const ACTIVITIES: &'static [&'static str] = &[Endless::NAME];
+    type Input = ();
+    type Output = ();
+    type Error = ActivityError<Never>;
+
+    async fn run(ctx: Ctx, (): ()) -> Result<(), Self::Error> {
+        ctx.run(Endless).await
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_may_take_for_ever_keeps_its_queue_from_nobody() {
+    let database = fresh().await;
+    let handlers = Handlers::default().remote_from::<Endless>("all");
+    let registry = Registry::new(Workflows::default().with::<Patience>(), handlers).unwrap();
+    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let worker = Worker::start(sql(database.url()).await, registry, settings).await.unwrap();
+    let client = worker.client();
+    client.start::<Patience>("p", &()).await.unwrap();
+    let task = claim(&client, "all").await;
+    client.beat_task(&task.token, None).await.unwrap();
+    client.complete_task(&task.token, json(())).await.unwrap();
+    assert_eq!(client.result("p", SOON).await.unwrap().status, Status::Completed);
+    worker.drain().await;
 }

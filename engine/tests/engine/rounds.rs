@@ -33,11 +33,11 @@ impl Update for Add {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
-struct Lap {
-    number: u32,
-    of: u32,
-    words: Vec<String>,
-    sum: u64,
+pub(crate) struct Lap {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+    pub(crate) words: Vec<String>,
+    pub(crate) sum: u64,
 }
 
 /// Does one thing a lap, or nothing for a moment; on the last lap everything until `end`.
@@ -111,7 +111,7 @@ impl Workflow for Patron {
     }
 }
 
-async fn worker(database: &TestDatabase, stage: &Stage) -> (Worker, Client) {
+pub(crate) async fn worker(database: &TestDatabase, stage: &Stage) -> (Worker, Client) {
     worker_at(database.url(), stage).await
 }
 

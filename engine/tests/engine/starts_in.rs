@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::crew::{audit, count, shared_out, sql, until};
 use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, worker};
+use crate::rounds::{self, Lap};
+use crate::stage::Stage;
 
 const AT_ONCE: &str = r#"{"patience_ms": 0}"#;
 
@@ -309,5 +311,42 @@ async fn an_id_is_used_again_in_sql_as_the_start_says() {
     assert!(!start("allow").await.1);
     assert_eq!(count(&sql, RUNS).await, 3);
     audit(&sql).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_start_repeated_in_sql_is_compared_with_what_was_started_and_not_with_what_it_became() {
+    let database = fresh().await;
+    let sql = sql(database.url()).await;
+    let (worker, client) = rounds::worker(&database, &Stage::default()).await;
+    let start = async |lap: &Lap| -> Result<(Uuid, bool), sqlx::Error> {
+        let start = "select run, existing from hansom.start_workflow('r', 'rounds', $1::jsonb)";
+        let lap = Payload::of(lap).unwrap();
+        sqlx::query_as(start).bind(lap.get()).fetch_one(&sql).await
+    };
+    let first = Lap { of: 3, ..Lap::default() };
+    assert!(!start(&first).await.unwrap().1);
+    until("it is on its last lap", async || count(&sql, RUNS).await == 4).await;
+    let now = client.describe("r").await.unwrap().run;
+    assert_eq!(start(&first).await.unwrap(), (now, true));
+    let conflict = start(&Lap { number: 3, ..first }).await.unwrap_err();
+    assert_eq!(conflict.as_database_error().unwrap().code().unwrap(), "HS014");
+    audit(&sql).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_deadline_that_json_cannot_carry_is_refused_at_the_door() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world).await;
+    let far = Some(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    let started = client.start_raw(StartRequest { deadline: far, ..request("t1", 0) }).await;
+    assert!(matches!(started, Err(ClientError::InvalidInput(_))), "{started:?}");
+    let mut tx = sql.begin().await.unwrap();
+    let started =
+        client.start_in(&mut tx, StartRequest { deadline: far, ..request("t1", 0) }).await;
+    assert!(matches!(started, Err(ClientError::InvalidInput(_))), "{started:?}");
+    client.start_in(&mut tx, request("t1", 0)).await.expect("the transaction is as it was");
     worker.drain().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hansom_core::{Command, Event, Payload, Signal, Update, UpdateAnswer};
+use hansom_core::{Event, Payload, Signal, Update, UpdateAnswer};
 use sqlx::PgExecutor;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -212,13 +212,9 @@ impl Client {
         id: &str,
     ) -> Result<Option<UpdateAnswer>, ClientError> {
         let workflow = (row.namespace.as_str(), row.workflow_id.as_str());
-        let last = history::answer(&self.pool, row.part, workflow, *from, id).await?;
-        let Some((run_no, event, events)) = last else { return Ok(None) };
-        *from = (run_no, event);
-        Ok(events.into_iter().find_map(|event| match event {
-            Event::Asked(Command::Answer { update, answer }) if update == id => Some(answer),
-            _ => None,
-        }))
+        let (answer, last) = history::answer(&self.pool, row.part, workflow, *from, id).await?;
+        *from = last;
+        Ok(answer)
     }
 
     /// What the body published last: a plain read, that asks nothing of the workflow.
@@ -228,11 +224,7 @@ impl Client {
     /// [`ClientError::NotFound`].
     pub async fn state(&self, workflow_id: &str) -> Result<State, ClientError> {
         let row = self.row(workflow_id).await?;
-        let last = history::last_published(&self.pool, row.part, row.run).await?;
-        let state = last.into_iter().flatten().rev().find_map(|event| match event {
-            Event::Asked(Command::Publish { state }) => Some(state),
-            _ => None,
-        });
+        let state = history::last_published(&self.pool, row.part, row.run).await?;
         Ok(State { workflow_id: row.workflow_id, run: row.run, state })
     }
 }

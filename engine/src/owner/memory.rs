@@ -20,6 +20,11 @@ impl Owner {
         self.runs.take_wanted(limit)
     }
 
+    /// These were asked for, and the load that ends now has not brought them yet.
+    pub(crate) fn want_again(&mut self, left: Vec<Arc<Address>>) {
+        self.runs.want_again(left);
+    }
+
     /// A load begins: what leaves memory from now on is newer than what it brings.
     pub(crate) fn loading(&mut self) {
         self.runs.loading();

@@ -131,6 +131,15 @@ impl Runs {
         taken
     }
 
+    pub(crate) fn want_again(&mut self, left: Vec<Arc<Address>>) {
+        for address in left.into_iter().rev() {
+            // What came back with its partition is wanted already, if it is.
+            if !self.has_moved(address.part) {
+                self.wanted.push_front(address);
+            }
+        }
+    }
+
     pub(crate) fn loading(&mut self) {
         self.loading = true;
     }

@@ -1,9 +1,9 @@
 //! What happened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use hansom_core::{Event, Timestamp};
+use hansom_core::{Command, Event, Payload, Timestamp, UpdateAnswer};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
@@ -12,6 +12,9 @@ use crate::address::Part;
 
 /// The rows of one history: when, and what.
 pub(crate) type Rows = Vec<(Timestamp, Vec<Event>)>;
+
+/// So many bytes of histories, and the rest of one run, are read at once.
+const BYTES: i64 = 16 * 1024 * 1024;
 
 fn decode(at: DateTime<Utc>, events: &str) -> Result<(Timestamp, Vec<Event>), sqlx::Error> {
     let events = serde_json::from_str(events).map_err(|error| sqlx::Error::Decode(error.into()))?;
@@ -98,73 +101,124 @@ pub(crate) async fn last(pool: &PgPool, part: Part, run: Uuid) -> Result<i32, sq
     .await
 }
 
-/// The last row with the answer to that update, of a workflow's run number `run_no` from the row
-/// of `event` on, or of a later run; or, without its events, the last row of them all.
+/// The answer to that update, by a workflow's run number `from.0` from the row of event `from.1`
+/// on, or by a later run; and the row from which to go on looking when there is none.
+///
+/// A row is found by its text, and a payload may have any text: what is found is looked into,
+/// and where it says nothing, the next older row.
 pub(crate) async fn answer(
     pool: &PgPool,
     part: Part,
     (namespace, workflow_id): (&str, &str),
-    (run_no, event): (i32, i32),
-    update: &str,
-) -> Result<Option<(i32, i32, Vec<Event>)>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"select w.run_no, h.event, h.at,
-                case when strpos(h.events, $6) > 0 then h.events else '[]' end as "events!"
-         from hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
-         where w.part = $1 and w.namespace = $2 and w.workflow_id = $3 and w.run_no >= $4
-           and h.event >= case when w.run_no = $4 then $5 else 0 end
-         order by strpos(h.events, $6) > 0 desc, w.run_no desc, h.event desc limit 1"#,
-        part,
-        namespace,
-        workflow_id,
-        run_no,
-        event,
-        format!(r#"{{"answer":{{"update":"{update}""#),
-    )
-    .fetch_optional(pool)
-    .await?;
-    row.map(|row| Ok((row.run_no, row.event, decode(row.at, &row.events)?.1))).transpose()
+    from: (i32, i32),
+    id: &str,
+) -> Result<(Option<UpdateAnswer>, (i32, i32)), sqlx::Error> {
+    let text = format!(r#"{{"answer":{{"update":"{id}""#);
+    let (mut last, mut before) = (None, (i32::MAX, i32::MAX));
+    loop {
+        let row = sqlx::query!(
+            r#"select w.run_no, h.event, h.at,
+                    case when strpos(h.events, $6) > 0 then h.events else '[]' end as "events!"
+             from hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
+             where w.part = $1 and w.namespace = $2 and w.workflow_id = $3 and w.run_no >= $4
+               and h.event >= case when w.run_no = $4 then $5 else 0 end
+               and (w.run_no, h.event) < ($7, $8)
+             order by strpos(h.events, $6) > 0 desc, w.run_no desc, h.event desc limit 1"#,
+            part,
+            namespace,
+            workflow_id,
+            from.0,
+            from.1,
+            text,
+            before.0,
+            before.1,
+        )
+        .fetch_optional(pool)
+        .await?;
+        let Some(row) = row else { return Ok((None, last.unwrap_or(from))) };
+        before = (row.run_no, row.event);
+        let last = *last.get_or_insert(before);
+        let (_, events) = decode(row.at, &row.events)?;
+        let without_text = events.is_empty();
+        let answer = events.into_iter().find_map(|event| match event {
+            Event::Asked(Command::Answer { update, answer }) if update == id => Some(answer),
+            _ => None,
+        });
+        if answer.is_some() || without_text {
+            return Ok((answer, last));
+        }
+    }
 }
 
-/// The last row of one run in which its body published something.
+/// What the body of one run published last. Found by text, and then looked into, as an answer is.
 pub(crate) async fn last_published(
     pool: &PgPool,
     part: Part,
     run: Uuid,
-) -> Result<Option<Vec<Event>>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"select at, events from hansom.history
-         where part = $1 and run = $2 and events like '%{"publish":%'
-         order by event desc limit 1"#,
-        part,
-        run,
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(row.map(|row| decode(row.at, &row.events)).transpose()?.map(|(_, events)| events))
+) -> Result<Option<Payload>, sqlx::Error> {
+    let mut before = i32::MAX;
+    loop {
+        let row = sqlx::query!(
+            r#"select event, at, events from hansom.history
+             where part = $1 and run = $2 and event < $3 and events like '%{"publish":%'
+             order by event desc limit 1"#,
+            part,
+            run,
+            before,
+        )
+        .fetch_optional(pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        before = row.event;
+        let (_, events) = decode(row.at, &row.events)?;
+        let state = events.into_iter().rev().find_map(|event| match event {
+            Event::Asked(Command::Publish { state }) => Some(state),
+            _ => None,
+        });
+        if state.is_some() {
+            return Ok(state);
+        }
+    }
 }
 
-/// The histories of many runs. One that cannot be read is left out, and said.
+/// The histories of many runs, and the runs that are left for another time: those before them
+/// have about as many bytes as are held at once. One that cannot be read is left out, and said.
 pub(crate) async fn of_all(
     pool: &PgPool,
     parts: &[Part],
     runs: &[Uuid],
-) -> Result<HashMap<Uuid, Rows>, sqlx::Error> {
+) -> Result<(HashMap<Uuid, Rows>, HashSet<Uuid>), sqlx::Error> {
     let rows = sqlx::query!(
-        "select h.run, h.at, h.events
-         from unnest($1::int[], $2::uuid[]) as r (part, run), lateral (
-             select * from hansom.history
-             where history.part = r.part and history.run = r.run order by event
-         ) h",
+        r#"select r.run as "run!", r.fits as "fits!", h.at as "at?", h.events as "events?"
+         from (
+             select r.part, r.run, sum(s.size) over (order by r.n) - s.size < $3::bigint as fits
+             from unnest($1::int[], $2::uuid[]) with ordinality as r (part, run, n), lateral (
+                 -- One alone is not measured: it is read in any case.
+                 select coalesce(sum(octet_length(events)), 0) as size from hansom.history
+                 where history.part = r.part and history.run = r.run
+                   and cardinality($2::uuid[]) > 1
+             ) s
+         ) r left join lateral (
+             select at, events from hansom.history
+             where history.part = r.part and history.run = r.run and r.fits order by event
+         ) h on true"#,
         parts,
         runs,
+        BYTES,
     )
     .fetch_all(pool)
     .await?;
     let mut histories: HashMap<Uuid, Option<Rows>> = HashMap::with_capacity(runs.len());
+    let mut left = HashSet::new();
     for row in rows {
+        let Some((at, events)) = row.at.zip(row.events) else {
+            if !row.fits {
+                left.insert(row.run);
+            }
+            continue;
+        };
         let history = histories.entry(row.run).or_insert_with(|| Some(Vec::new()));
-        match (decode(row.at, &row.events), history.as_mut()) {
+        match (decode(at, &events), history.as_mut()) {
             (Ok(row), Some(history)) => history.push(row),
             (Ok(_), None) => {}
             (Err(error), _) => {
@@ -173,5 +227,5 @@ pub(crate) async fn of_all(
             }
         }
     }
-    Ok(histories.into_iter().filter_map(|(run, rows)| Some((run, rows?))).collect())
+    Ok((histories.into_iter().filter_map(|(run, rows)| Some((run, rows?))).collect(), left))
 }

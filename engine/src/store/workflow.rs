@@ -1,5 +1,6 @@
 //! One row per run: a cache of its history.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -187,12 +188,17 @@ pub(crate) async fn start_late(pool: &PgPool, parts: &[Part]) -> Result<(), sqlx
     Ok(())
 }
 
-/// Runs of these addresses, with their histories; and those that are there but
-/// cannot be read.
-pub(crate) async fn load(
-    pool: &PgPool,
-    addresses: &[Arc<Address>],
-) -> Result<(Vec<Stored>, Vec<Uuid>), sqlx::Error> {
+/// Runs, and their histories.
+pub(crate) struct Found {
+    pub(crate) stored: Vec<Stored>,
+    /// There, but cannot be read.
+    pub(crate) unreadable: Vec<Uuid>,
+    /// To be read another time: it is enough at once.
+    pub(crate) left: HashSet<Uuid>,
+}
+
+/// Runs of these addresses.
+pub(crate) async fn load(pool: &PgPool, addresses: &[Arc<Address>]) -> Result<Found, sqlx::Error> {
     let parts: Vec<_> = addresses.iter().map(|address| address.part).collect();
     let namespaces: Vec<_> =
         addresses.iter().map(|address| address.namespace.to_string()).collect();
@@ -236,17 +242,17 @@ pub(crate) async fn hot(
     .fetch_all(pool)
     .await?;
     let full = i64::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let next = rows.last().map(|row| row.run).filter(|_| full);
-    Ok((with_history(pool, rows).await?.0, next))
+    let runs: Vec<_> = rows.iter().map(|row| row.run).collect();
+    let Found { stored, left, .. } = with_history(pool, rows).await?;
+    let read = runs.iter().take_while(|run| !left.contains(run));
+    let next = read.last().copied().filter(|_| full || !left.is_empty());
+    Ok((stored, next))
 }
 
-async fn with_history(
-    pool: &PgPool,
-    rows: Vec<Row>,
-) -> Result<(Vec<Stored>, Vec<Uuid>), sqlx::Error> {
+async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Found, sqlx::Error> {
     let parts: Vec<_> = rows.iter().map(|row| row.part).collect();
     let runs: Vec<_> = rows.iter().map(|row| row.run).collect();
-    let mut histories = history::of_all(pool, &parts, &runs).await?;
+    let (mut histories, left) = history::of_all(pool, &parts, &runs).await?;
     let (mut stored, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
         match histories.remove(&row.run) {
@@ -256,10 +262,11 @@ async fn with_history(
                 cached: row.cached(),
                 workflow_type: row.workflow_type,
             }),
+            None if left.contains(&row.run) => {}
             None => unreadable.push(row.run),
         }
     }
-    Ok((stored, unreadable))
+    Ok(Found { stored, unreadable, left })
 }
 
 /// Up to `limit` runs that fit the filter, newest first.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::told::{Loaded, ToLane};
 use crate::address::{Address, Part};
 use crate::owner::{HORIZON, Owner};
+use crate::store::workflow::Found;
 use crate::store::{alarm, heartbeat, inbox, task, workflow};
 
 /// The inbox is looked at this often, whatever hints say.
@@ -195,14 +196,17 @@ impl Errands {
         self.fetch(load, |pool, load| async move {
             let loaded = match &*load {
                 Load::Runs(runs) => {
-                    let (stored, unreadable) = workflow::load(&pool, runs).await?;
-                    Loaded { asked: runs.clone(), stored, unreadable, next: None }
+                    let Found { stored, unreadable, left } = workflow::load(&pool, runs).await?;
+                    let is_left = |address: &Arc<Address>| left.contains(&address.run);
+                    let (left, asked) = runs.iter().cloned().partition(is_left);
+                    Loaded { asked, stored, unreadable, left, next: None }
                 }
                 Load::Hot(parts, after) => {
                     let limit = i64::try_from(LOAD).unwrap_or(i64::MAX);
                     let (stored, next) = workflow::hot(&pool, parts, *after, limit).await?;
                     let next = next.map(|next| (parts.clone(), next));
-                    Loaded { asked: Vec::new(), stored, unreadable: Vec::new(), next }
+                    let (asked, unreadable, left) = (Vec::new(), Vec::new(), Vec::new());
+                    Loaded { asked, stored, unreadable, left, next }
                 }
             };
             Ok(ToLane::Loaded(loaded))
@@ -212,6 +216,7 @@ impl Errands {
     pub(crate) fn loaded(&mut self, loaded: Loaded, owner: &mut Owner, now: Timestamp) {
         self.loading = false;
         self.unreadable.extend(&loaded.unreadable);
+        owner.want_again(loaded.left);
         owner.loaded(&loaded.asked, (loaded.stored, &loaded.unreadable), now);
         if let Some((parts, after)) = loaded.next {
             self.recoveries.push_front((parts, Some(after)));

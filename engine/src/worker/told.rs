@@ -48,6 +48,8 @@ pub(crate) struct Loaded {
     pub(crate) stored: Vec<Stored>,
     /// There, but its history makes no sense; somebody has to look.
     pub(crate) unreadable: Vec<Uuid>,
+    /// Asked for, and to be asked for again: it was enough at once.
+    pub(crate) left: Vec<Arc<Address>>,
     /// More of a recovery: of these partitions, after this run.
     pub(crate) next: Option<(Vec<Part>, Uuid)>,
 }

@@ -24,6 +24,13 @@ impl Signal for Word {
     const NAME: &'static str = "word";
 }
 
+/// Recorded, and never listened to: any JSON.
+#[derive(Serialize, Deserialize)]
+struct Note(serde_json::Value);
+impl Signal for Note {
+    const NAME: &'static str = "note";
+}
+
 /// Adds; more than 100 is refused, and 0 is never answered.
 #[derive(Serialize, Deserialize)]
 struct Add(u64);
@@ -48,7 +55,7 @@ struct Till;
 impl Workflow for Till {
     const NAME: &'static str = "till";
     const ACTIVITIES: &'static [&'static str] = &[];
-    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Word>()];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Word>(), SignalType::of::<Note>()];
     const UPDATES: &'static [UpdateType] = &[UpdateType::of::<Add>()];
     type Input = u64;
     type Output = Sum;
@@ -219,4 +226,33 @@ async fn state_is_read_with_nobody_there_and_labels_find_their_saga() {
     assert_eq!(labelled("15").await, ["c", "b"], "newest first");
     assert_eq!((labelled("5").await, labelled("10").await), (vec!["a".to_owned()], vec![]));
     audit(&sql).await;
+}
+
+#[tokio::test]
+async fn a_payload_that_looks_like_a_state_or_an_answer_hides_neither() {
+    let database = fresh().await;
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database).await;
+    client.start::<Till>("t", &0).await.unwrap();
+    let heard = "select count(*) from hansom.event where what ? 'signalled'";
+    let decoy = async |n: i64| {
+        let answer = |id: &str| serde_json::json!({"answer": {"update": id, "answer": 7}});
+        let note = serde_json::json!([{"publish": {"state": 7}}, answer("one"), answer("two")]);
+        client.signal("t", &Note(note), None).await.unwrap();
+        until("it is told", async || count(&sql, heard).await == n).await;
+    };
+    decoy(1).await;
+    assert_eq!(client.state("t").await.unwrap().state, None);
+    let add = async |more: u64, id: &str| client.update("t", &Add(more), Some(id), SOON).await;
+    assert_eq!(add(5, "one").await.unwrap(), Ok(5));
+    decoy(2).await;
+    decoy(3).await;
+    assert_eq!(client.state("t").await.unwrap().state.unwrap().get(), "5");
+    assert_eq!(add(5, "one").await.unwrap(), Ok(5));
+    assert_eq!(add(6, "two").await.unwrap(), Ok(11));
+    decoy(4).await;
+    assert_eq!(add(6, "two").await.unwrap(), Ok(11));
+    assert_eq!(client.state("t").await.unwrap().state.unwrap().get(), "11");
+    audit(&sql).await;
+    worker.drain().await;
 }

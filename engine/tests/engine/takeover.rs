@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hansom_core::{Status, Workflow};
+use hansom_core::{Ctx, Never, Status, Workflow, Workflows};
 use hansom_engine::{Settings, Worker, connect};
 
 use crate::crew::{Books, Dangerous, LEASE, Process, audit, count, shared_out, shares, sql, until};
 use crate::kit::{Arrive, Name, Ride, Roll, SOON, Trip, World, fresh, registry, worker};
+use crate::plan::worker_of;
+use crate::stage::Stage;
 
 const AT_ONCE: Ride = Ride { patience_ms: 0 };
 const PATIENT: Ride = Ride { patience_ms: 600_000 };
@@ -212,4 +214,43 @@ async fn a_run_that_takes_its_worker_down_five_times_is_parked_and_others_go_on(
     assert_eq!(count(&sql, "select count(*) from effect where name = 'refund'").await, 1);
     audit(&sql).await;
     drop(books);
+}
+
+/// Weighs what it is given.
+struct Weigh;
+impl Workflow for Weigh {
+    const NAME: &'static str = "weigh";
+    const ACTIVITIES: &'static [&'static str] = &[];
+    type Input = String;
+    type Output = usize;
+    type Error = Never;
+
+    async fn run(_: Ctx, ballast: String) -> Result<usize, Never> {
+        Ok(ballast.len())
+    }
+}
+
+/// Fifty megabytes, of which no worker takes more than a part at once.
+#[tokio::test]
+async fn runs_that_are_heavy_are_loaded_in_parts_and_none_is_left_out() {
+    for (found_by, only) in [
+        ("what is hot", "delete from hansom.inbox"),
+        ("its messages", "update hansom.workflow set hot = false"),
+    ] {
+        let database = fresh().await;
+        let sql = sql(database.url()).await;
+        let heavy =
+            "select hansom.start_workflow('w' || n, 'weigh', to_jsonb(repeat('x', 2000000)))
+            from generate_series(1, 25) n";
+        sqlx::query(heavy).execute(&sql).await.unwrap();
+        sqlx::query(only).execute(&sql).await.unwrap();
+        let workflows = Workflows::default().with::<Weigh>();
+        let (worker, client) = worker_of(database.url(), &Stage::default(), workflows).await;
+        for n in 1..=25 {
+            let outcome = client.result(&format!("w{n}"), SOON).await.expect(found_by);
+            assert_eq!(outcome.output.unwrap().get(), "2000000");
+        }
+        audit(&sql).await;
+        worker.drain().await;
+    }
 }

@@ -113,7 +113,7 @@ impl Scheduler {
     async fn fire(&self, rows: Vec<DueRow>) -> Result<usize, sqlx::Error> {
         let (mut items, mut starts, mut bytes) = (Vec::new(), 0, 0);
         for row in rows {
-            let item = self.decide(row);
+            let item = self.decide(row, None);
             starts += item.decision.starts();
             let size = item.definition.as_ref().map_or(0, |d| d.action.input.get().len());
             bytes += item.decision.starts() * size;
@@ -134,15 +134,12 @@ impl Scheduler {
 
     async fn one_by_one(&self, items: Vec<Item>) -> Result<usize, sqlx::Error> {
         let mut taken = 0;
-        for mut item in items {
+        for item in items {
             let written = match self.write(std::slice::from_ref(&item)).await {
                 Err(error) if is_data(&error) => {
                     tracing::error!(schedule_id = item.row.name.id, %error, "schedule_refused");
-                    for fire in item.decision.fires.values_mut() {
-                        fire.outcome = Outcome::Failed;
-                        fire.detail = Some("the database refuses it".to_owned());
-                    }
-                    self.write(&[item]).await
+                    // Decided anew: what starts nothing uses up nothing.
+                    self.write(&[self.decide(item.row, Some("the database refuses it"))]).await
                 }
                 // It is still due, and will be looked at again.
                 Err(error) if is_late(&error) => Ok(0),
@@ -153,8 +150,9 @@ impl Scheduler {
         Ok(taken)
     }
 
-    fn decide(&self, row: DueRow) -> Item {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.read_and_decide(&row)));
+    /// With a reason why nothing can be started, nothing is.
+    fn decide(&self, row: DueRow, refused: Option<&str>) -> Item {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.read_and_decide(&row, refused)));
         let decided = decided.unwrap_or_else(|_| Err("it makes this worker panic".to_owned()));
         match decided {
             Ok((definition, decision)) => {
@@ -169,12 +167,16 @@ impl Scheduler {
         }
     }
 
-    fn read_and_decide(&self, row: &DueRow) -> Result<(Definition, Decision), String> {
+    fn read_and_decide(
+        &self,
+        row: &DueRow,
+        refused: Option<&str>,
+    ) -> Result<(Definition, Decision), String> {
         let definition: Definition =
             serde_json::from_str(&row.definition).map_err(|error| error.to_string())?;
         let schedule = definition.check().map_err(|error| error.to_string())?;
         let runs: Vec<_> = row.runs.iter().map(RunRow::seen).collect();
-        let refused = self.refused(&definition);
+        let refused = refused.map(str::to_owned).or_else(|| self.refused(&definition));
         let seen = Seen {
             state: row.state.clone(),
             now: row.now,
@@ -230,10 +232,10 @@ impl Scheduler {
     }
 }
 
-/// Whether the same call will never be taken: data and integrity errors.
+/// Whether the same call will never be taken: data, integrity, and what is too large.
 fn is_data(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
 /// Whether a workflow id it starts is in a transaction that is open.

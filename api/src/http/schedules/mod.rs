@@ -115,7 +115,8 @@ fn count(params: &Params, name: &str, (usual, most): (u32, u32)) -> Result<u32, 
 
 /// Defines it anew, with everything it is defined by. What is paused stays so.
 ///
-/// Times that were due before are not forgotten; what is to come goes by the new definition.
+/// What was decided before stays. From the first time on that was due and not decided yet (while
+/// no server was there), or else from now on, the times are those of the new definition.
 #[utoipa::path(put, path = "/v1/schedules/{id}", tag = "schedules",
     params(("id" = String, Path, description = "The schedule's id")),
     request_body = schema::DefineSchedule,

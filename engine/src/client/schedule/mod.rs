@@ -67,7 +67,8 @@ impl Client {
     }
 
     /// Defines a schedule anew. What is paused stays so, and what is buffered stays buffered.
-    /// Times from now on are the new ones; what was due and not yet looked at is not forgotten.
+    /// From the first time on that was due and that nobody has looked at yet, or else from now on,
+    /// the times are those of the new definition, also where they are past by now.
     ///
     /// # Errors
     ///

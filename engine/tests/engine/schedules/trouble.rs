@@ -4,7 +4,7 @@ use hansom_core::Status;
 use hansom_engine::schedule::{Outcome, Overlap};
 
 use super::{AT_ONCE, PATIENT, fires, outage, outcomes, starts, until_fires};
-use crate::crew::{audit, sql, until};
+use crate::crew::{audit, count, sql, until};
 use crate::kit::{Trip, World, fresh, worker};
 
 const YEARLY: &str = "0 0 1 1 *";
@@ -50,6 +50,8 @@ async fn bad_schedules_fail_for_themselves_and_stop_no_other() {
             paused = false, revision = revision + 1 where schedule_id = $1";
         sqlx::query(query).bind(id).bind(from).bind(to).execute(&sql).await.unwrap();
     }
+    let limit = "update hansom.schedule set remaining = 100";
+    sqlx::query(limit).execute(&sql).await.unwrap();
     good.action.workflow_id_prefix = "good".to_owned();
     client.create_schedule("good", &good, None).await.unwrap();
     until_fires(&client, "good", Outcome::Started, 4).await;
@@ -63,6 +65,8 @@ async fn bad_schedules_fail_for_themselves_and_stop_no_other() {
         let detail = page.items[0].detail.as_deref().unwrap();
         assert!(detail.contains(says), "{id}: {detail}");
     }
+    let used_up = "select count(*) from hansom.schedule where remaining < 100";
+    assert_eq!(count(&sql, used_up).await, 0, "what starts nothing uses up nothing");
     // Nobody can say when these are due: they are looked at again now and then.
     for id in ["garbage", "zone"] {
         let failed = "select count(*) from hansom.schedule_fire

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use hansom_core::Status;
-use hansom_engine::UndoPlan;
+use hansom_engine::{ClientError, UndoPlan};
 
 use super::body::{Document, OptionalDocument};
 use super::errors::draining;
@@ -82,14 +82,23 @@ pub(crate) async fn terminate(
     refuse_while_draining(&api)?;
     let owed = api.client().terminate(&id, &reason).await?;
     // A step may have ended while it closed: what it owes then is what stays owed.
-    let closed = tokio::select! {
-        outcome = api.client().result(&id, CLOSING) => outcome.is_ok(),
-        () = api.drained() => false,
+    let outcome = tokio::select! {
+        outcome = api.client().result(&id, CLOSING) => outcome.ok(),
+        () = api.drained() => None,
     };
-    if !closed {
-        return Ok((StatusCode::ACCEPTED, Json(owed)));
+    match terminated(&id, outcome.map(|outcome| outcome.status))? {
+        StatusCode::OK => Ok((StatusCode::OK, Json(api.client().undo_plan(&id).await?))),
+        recorded => Ok((recorded, Json(owed))),
     }
-    Ok((StatusCode::OK, Json(api.client().undo_plan(&id).await?)))
+}
+
+/// What to answer when it has closed so, or not yet: it may have come to an end of its own first.
+fn terminated(id: &str, closed: Option<Status>) -> Result<StatusCode, ClientError> {
+    match closed {
+        None => Ok(StatusCode::ACCEPTED),
+        Some(Status::Terminated) => Ok(StatusCode::OK),
+        Some(status) => Err(ClientError::Closed { workflow_id: id.to_owned(), status }),
+    }
 }
 
 /// Lets a stuck workflow try again: for operators, once what held it up is gone.
@@ -144,4 +153,19 @@ pub(super) fn accepted(status: StatusCode, workflow_id: String) -> Response {
 
 pub(super) fn refuse_while_draining(api: &Api) -> Result<(), Problem> {
     if api.is_draining() { Err(draining()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_terminated_is_answered_as_terminated() {
+        assert_eq!(terminated("a", None).ok(), Some(StatusCode::ACCEPTED));
+        assert_eq!(terminated("a", Some(Status::Terminated)).ok(), Some(StatusCode::OK));
+        for status in [Status::Completed, Status::Failed, Status::Cancelled] {
+            let problem = Problem::from(terminated("a", Some(status)).expect_err("it has ended"));
+            assert_eq!(problem.into_response().status(), StatusCode::CONFLICT);
+        }
+    }
 }

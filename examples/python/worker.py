@@ -13,6 +13,7 @@ effect must change nothing when it is repeated; `task["idempotency_key"]` is the
 """
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -64,19 +65,23 @@ class Lost(Exception):
 
 
 def ask(path, body, timeout=10):
-    """One request. Raises OSError when the server is away, or busy, or being stopped."""
+    """One request. Raises OSError when the server is away, or busy, or being stopped, and when its
+    answer was cut off on the way or is somebody else's."""
     request = urllib.request.Request(
         OPTIONS.url + path, json.dumps(body).encode(), {"content-type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        problem = json.load(error)
-        if error.code == 409:
-            raise Lost(problem["detail"]) from None
-        if error.code >= 500 or error.code == 429:
-            raise OSError(problem["detail"]) from None
-        raise ValueError(f"{problem['code']}: {problem['detail']}") from None
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            status, problem = error.code, json.load(error)
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"no answer: {error!r}") from None
+    if status == 409:
+        raise Lost(problem["detail"])
+    if status >= 500 or status == 429:
+        raise OSError(problem["detail"])
+    raise ValueError(f"{problem['code']}: {problem['detail']}")
 
 
 def patiently(path, body, until=float("inf")):

@@ -70,6 +70,10 @@ use sqlx::PgConnection;
 /// long as the handler runs, at most [`ActivityOptions::start_to_close`], and so
 /// are the locks it takes: no calls to services here. Heartbeats are not listened to.
 ///
+/// Its connection is used again by later attempts, of any activity, as it was left. So whatever
+/// belongs to the session has to end with the transaction: `set local` and not `set`,
+/// `pg_advisory_xact_lock` and not `pg_advisory_lock`, temporary tables `on commit drop`.
+///
 /// ```
 /// # use hansom_core::*;
 /// # use serde::{Deserialize, Serialize};

@@ -20,7 +20,8 @@ const MAX_CONNECTIONS: u32 = 20;
 pub(crate) fn required_url(database: &Database) -> Result<&str, CliError> {
     database.url.as_deref().ok_or_else(|| {
         CliError::new(Exit::Usage, "no database is set").hint(
-            "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name, or use `hansom dev`",
+            "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name; `hansom db url` says \
+             that of a running `hansom dev`",
         )
     })
 }

@@ -152,7 +152,7 @@ impl Definition {
             return refuse("limited_actions", "at least 1");
         }
         if when.start_at.zip(when.end_at).is_some_and(|(start, end)| start > end) {
-            return refuse("end_at", "not before start_at");
+            return refuse("end_at", "must not be before start_at");
         }
         Ok(schedule)
     }

@@ -202,6 +202,37 @@ pub(crate) async fn sweep(pool: &PgPool, parts: &[Part]) -> Result<u64, sqlx::Er
     Ok(swept.rows_affected())
 }
 
+/// Settles attempts of these partitions as failed that were offered where their activities are not
+/// performed any more: each is one of `activities`, and its queue that of the same place, if any.
+pub(crate) async fn take_back(
+    pool: &PgPool,
+    parts: &[Part],
+    (activities, queues): (&[&str], &[Option<&str>]),
+) -> Result<u64, sqlx::Error> {
+    let taken = sqlx::query!(
+        "with t as (
+             update hansom.task t set state = 2, token = null
+             from unnest($2::text[], $3::text[]) as here (activity, queue)
+             where t.part = any ($1) and t.state < 2 and t.activity = here.activity
+               and t.queue is distinct from here.queue
+             returning t.*
+         )
+         insert into hansom.inbox as i
+             (part, run, message, namespace, workflow_id, run_no, payload)
+         select part, run, 'outcome:' || seq || ':' || attempt, namespace, workflow_id, run_no,
+                json_build_object('failed', json_build_object(
+                    'reason', 'it is not performed by way of queue ' || queue || ' any more'))::text
+         from t
+         on conflict (part, run, message) do nothing",
+        parts,
+        activities as _,
+        queues as _,
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected())
+}
+
 /// Settles up to `limit` attempts of these partitions that are too late, as failed; answers how
 /// many that were.
 pub(crate) async fn expire(pool: &PgPool, parts: &[Part], limit: i32) -> Result<i32, sqlx::Error> {

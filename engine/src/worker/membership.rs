@@ -25,11 +25,11 @@ use uuid::Uuid;
 
 use super::hub::Hub;
 use super::told::ToLane;
-use crate::Settings;
 use crate::address::Part;
 use crate::clock::Clock;
 use crate::metered;
-use crate::store::{partition, worker};
+use crate::store::{partition, task, worker};
+use crate::{Registry, Settings};
 
 /// How long a release for the sake of balance waits for attempts under way.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +71,7 @@ impl Pulse {
 pub(crate) struct Membership {
     pool: PgPool,
     hub: Arc<Hub>,
+    registry: Arc<Registry>,
     clock: Arc<Clock>,
     settings: Settings,
     notices: Notices,
@@ -83,7 +84,7 @@ pub(crate) struct Membership {
 impl Membership {
     pub(crate) async fn join(
         pool: PgPool,
-        hub: Arc<Hub>,
+        (hub, registry): (Arc<Hub>, Arc<Registry>),
         clock: Arc<Clock>,
         settings: Settings,
         notices: Notices,
@@ -91,7 +92,8 @@ impl Membership {
         let mine = vec![Vec::new(); hub.lanes().len()];
         let worker = Uuid::now_v7();
         let pulse = Pulse::new();
-        let mut membership = Self { pool, hub, clock, settings, notices, pulse, worker, mine };
+        let mut membership =
+            Self { pool, hub, registry, clock, settings, notices, pulse, worker, mine };
         membership.enter().await?;
         membership.balance().await?;
         membership.hub.set_ready(true);
@@ -217,6 +219,7 @@ impl Membership {
             return Ok(());
         }
         tracing::info!(worker = %self.worker, count = gained.len(), "partitions_gained");
+        self.take_back(&gained).await?;
         let lanes = self.hub.lanes().len();
         let mut by_lane = vec![Vec::new(); lanes];
         for gain in gained {
@@ -226,6 +229,19 @@ impl Membership {
             self.mine[index].extend(gained.iter().map(|(part, ..)| *part));
             // A lane that has stopped owns nothing; the leave that follows frees it.
             let _ = self.hub.lanes()[index].send(ToLane::Gained(gained));
+        }
+        Ok(())
+    }
+
+    /// The owner before may have offered elsewhere what is performed here, or by way of another
+    /// queue. Before anybody looks at what it left: no attempt is made here while another can
+    /// still be claimed.
+    async fn take_back(&self, gained: &[(Part, i64, bool)]) -> Result<(), sqlx::Error> {
+        let parts: Vec<_> = gained.iter().map(|(part, ..)| *part).collect();
+        let (names, queues): (Vec<_>, Vec<_>) = self.registry.activities().unzip();
+        let count = task::take_back(&self.pool, &parts, (&names, &queues)).await?;
+        if count > 0 {
+            tracing::info!(worker = %self.worker, count, "tasks_taken_back");
         }
         Ok(())
     }

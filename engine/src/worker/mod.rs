@@ -98,7 +98,14 @@ impl Worker {
         // In one order: two workers that join at a time do not wait for one another.
         let types: Vec<_> = registry.workflows().map(|kind| kind.name.to_owned()).collect();
         workflow_type::know(&pool, &types).await?;
-        let joined = Membership::join(own, Arc::clone(&hub), clock, settings, notices).await?;
+        let joined = Membership::join(
+            own,
+            (Arc::clone(&hub), Arc::clone(&registry)),
+            clock,
+            settings,
+            notices,
+        )
+        .await?;
         let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), partitions));
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));

@@ -99,6 +99,33 @@ async fn an_attempt_elsewhere_outlives_a_drain_that_does_not_wait_for_it() {
 }
 
 #[tokio::test]
+async fn what_was_offered_elsewhere_is_taken_back_by_whoever_performs_it_here() {
+    for hot in [true, false] {
+        let (database, world) = (fresh().await, World::default());
+        let sql = sql(database.url()).await;
+        let (one, client) = worker(&database, &world, &["charge"]).await;
+        for id in ["t1", "t2"] {
+            client.start::<Trip>(id, &AT_ONCE).await.unwrap();
+        }
+        until("both are offered", async || count(&sql, TASKS).await == 2).await;
+        let held = claim(&client, "charge").await;
+        one.drain().await;
+        let cached = format!("update hansom.workflow set hot = {hot}");
+        sqlx::query(sqlx::AssertSqlSafe(cached)).execute(&sql).await.unwrap();
+        let (two, client) = worker(&database, &world, &[]).await;
+        for id in ["t1", "t2"] {
+            let outcome = client.result(id, SOON).await.unwrap();
+            assert_eq!(outcome.status, Status::Completed, "{id}, hot: {hot}");
+        }
+        let late = client.complete_task(&held.token, json("paid elsewhere")).await;
+        assert!(matches!(late, Err(TaskError::Lost)), "{late:?}");
+        until("nothing is left of it", async || count(&sql, TASKS).await == 0).await;
+        audit(&sql).await;
+        two.drain().await;
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_elsewhere_outlives_the_kill_of_its_owner_and_nobody_is_charged() {
     let (database, world) = (fresh().await, World::default());
     let sql = sql(database.url()).await;

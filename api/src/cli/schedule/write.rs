@@ -302,7 +302,7 @@ pub(crate) async fn backfill(args: BackfillArgs) -> Result<Exit, CliError> {
     let answer = rest.post(&[&args.id, "backfill"], &[], object(&body), Duration::ZERO).await?;
     let asked: Asked = answer.decode()?;
     let what = match asked.fires {
-        0 => "every time of that range has started something".to_owned(),
+        0 => "no fire is recorded: none is due in that range, or all of them are there".to_owned(),
         1 => "1 fire is recorded".to_owned(),
         fires => format!("{fires} fires are recorded"),
     };

@@ -188,10 +188,10 @@ impl Client {
         let (row, definition) = self.schedule_row(&name).await?;
         let range = |field, why: &str| ScheduleError::Range { field, why: why.to_owned() };
         if from > to {
-            return Err(range("to", "not before from").into());
+            return Err(range("to", "must not be before from").into());
         }
         if to > row.now {
-            return Err(range("to", "not in the future").into());
+            return Err(range("to", "must not be in the future").into());
         }
         let schedule = definition.check()?;
         let timetable = timetable(&name, &definition, &schedule);

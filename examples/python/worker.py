@@ -192,7 +192,9 @@ def work():
 
 
 def log(text):
-    print(text, flush=True)
+    # In one piece: of two threads that print, neither breaks into the other's line.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main():

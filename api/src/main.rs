@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// Runs live and die by the thousand, a few small things each: a third of a lane's time went to
-/// the allocator of the C library, half of that to this one.
+/// the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

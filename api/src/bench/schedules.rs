@@ -37,7 +37,7 @@ pub(super) async fn measure(
         progress(&format!("{schedules} schedules, round {round} of {ROUNDS}"));
         each(schedules, |n| create(&client, n)).await?;
         with += load.window().await?;
-        fires += each(schedules, |n| started(&client, n)).await?;
+        fires += each(schedules, |n| started(&client, n)).await?.iter().sum::<u32>();
         each(schedules, |n| delete(&client, n)).await?;
         without += load.window().await?;
     }
@@ -95,16 +95,15 @@ impl Load {
     }
 }
 
-/// Does it for each schedule, some at a time, and adds up what they say.
-async fn each<F>(schedules: u32, act: impl Fn(u32) -> F) -> Result<u32, BenchError>
+/// Does it for each schedule, some at a time.
+async fn each<F, T>(schedules: u32, act: impl Fn(u32) -> F) -> Result<Vec<T>, BenchError>
 where
-    F: Future<Output = Result<u32, BenchError>>,
+    F: Future<Output = Result<T, BenchError>>,
 {
-    let acts = stream::iter(0..schedules).map(|n| Ok(act(n))).try_buffer_unordered(8);
-    acts.try_fold(0, |sum, one| async move { Ok(sum + one) }).await
+    stream::iter(0..schedules).map(act).buffer_unordered(8).try_collect().await
 }
 
-async fn create(client: &Client, n: u32) -> Result<u32, BenchError> {
+async fn create(client: &Client, n: u32) -> Result<(), BenchError> {
     let action = Action {
         workflow_type: Bench::NAME.to_owned(),
         workflow_id_prefix: name(n),
@@ -114,7 +113,7 @@ async fn create(client: &Client, n: u32) -> Result<u32, BenchError> {
     let when = When::new("* * * * *", "UTC");
     let definition = Definition { action, when, policy: Policy::default() };
     client.create_schedule(&name(n), &definition, None).await?;
-    Ok(1)
+    Ok(())
 }
 
 /// How many runs it has started.
@@ -123,9 +122,8 @@ async fn started(client: &Client, n: u32) -> Result<u32, BenchError> {
     Ok(u32::try_from(fires.items.len()).unwrap_or(u32::MAX))
 }
 
-async fn delete(client: &Client, n: u32) -> Result<u32, BenchError> {
-    client.delete_schedule(&name(n)).await?;
-    Ok(1)
+async fn delete(client: &Client, n: u32) -> Result<(), BenchError> {
+    Ok(client.delete_schedule(&name(n)).await?)
 }
 
 fn name(n: u32) -> String {

@@ -50,7 +50,7 @@ pub struct ServerArgs {
     /// Threads that run workflows [env: HANSOM_WORKER_THREADS]
     #[arg(long, value_name = "N")]
     worker_threads: Option<String>,
-    /// Activities that remote workers perform, as complete_drive,refund_fare [env: HANSOM_REMOTE]
+    /// Activities that remote workers perform, with commas between them [env: HANSOM_REMOTE]
     #[arg(long, value_name = "NAMES")]
     remote: Option<String>,
 }

@@ -235,7 +235,7 @@ fn names(text: &str) -> Result<Vec<String>, String> {
     if names.iter().all(plain) {
         return Ok(names);
     }
-    Err("names are written with commas between them, as complete_drive,refund_fare".to_owned())
+    Err("names are written with commas between them, as mark_call,complete_drive".to_owned())
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

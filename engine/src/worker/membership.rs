@@ -84,7 +84,8 @@ pub(crate) struct Membership {
 impl Membership {
     pub(crate) async fn join(
         pool: PgPool,
-        (hub, registry): (Arc<Hub>, Arc<Registry>),
+        hub: Arc<Hub>,
+        registry: Arc<Registry>,
         clock: Arc<Clock>,
         settings: Settings,
         notices: Notices,

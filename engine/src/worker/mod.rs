@@ -100,7 +100,8 @@ impl Worker {
         workflow_type::know(&pool, &types).await?;
         let joined = Membership::join(
             own,
-            (Arc::clone(&hub), Arc::clone(&registry)),
+            Arc::clone(&hub),
+            Arc::clone(&registry),
             clock,
             settings,
             notices,

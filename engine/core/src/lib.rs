@@ -43,11 +43,13 @@
 //! implemented on the other side of the I/O line.
 
 mod answers;
+mod attempt;
 mod context;
 mod contract;
 mod debt;
 mod fingerprint;
 mod handler;
+mod handlers;
 mod history;
 mod id;
 mod ledger;
@@ -61,6 +63,7 @@ pub mod testing;
 mod workflows;
 
 pub use answers::{Answers, UnknownActivity};
+pub use attempt::Attempt;
 pub use context::{
     ChildError, ChildWorkflow, Committed, Ctx, Either, Elapsed, Signals, StillOpen, UpdateRequest,
     Updates,
@@ -68,7 +71,8 @@ pub use context::{
 pub use contract::{Activity, ActivityError, Harmless, Never, Probe, Verdict, Workflow};
 pub use debt::{Because, PlannedUndo};
 pub use fingerprint::Fingerprint;
-pub use handler::{ActivityContext, Attempt, Direction, ErasedHandler, Failure, Handler, Handlers};
+pub use handler::{ActivityContext, Direction, Failure, Handler};
+pub use handlers::{Ask, ErasedHandler, Handlers};
 pub use history::{
     Call, Cause, ChildOutcome, Command, Continued, Event, Origin, Owed, Parent, ParentClose,
     Payload, Seq, StartChild, StuckReason, Timestamp, UpdateAnswer,

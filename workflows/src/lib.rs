@@ -3,6 +3,8 @@
 
 use hansom_core::Workflows;
 
+pub mod notification;
+pub mod payment;
 pub mod taxi_call;
 
 /// Every workflow type of this crate.

@@ -1,0 +1,111 @@
+//! What a saga needs of the payment service, which is shared by all systems.
+//!
+//! What is paid for has an account: the id of the workflow that pays. An account is charged
+//! once at most, by the run that charged it first.
+
+use std::time::Duration;
+
+use hansom_core::{Activity, ActivityOptions, Never, Probe, RetryPolicy, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// An amount of money, in whole Korean won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Won(pub i64);
+
+/// A payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PaymentId(pub i64);
+
+/// Take an amount. Undone by [`Refund`].
+///
+/// An account that was charged is not charged again: the same amount is answered with the same
+/// payment. A step that was declined, or that a probe found not done, stays so however late an
+/// attempt of it comes; a step that its run asks for afterwards may still charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// The workflow id of what is paid for.
+    pub account: String,
+    /// Who pays: the number of a card.
+    pub payer: String,
+    /// How much; above 0.
+    pub amount: Won,
+}
+
+/// The payment service says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Declined {
+    /// The card is not good for it. Final for this step; another may try another card.
+    #[error("the card was declined")]
+    Card,
+    /// The account is charged, with another amount. Final.
+    #[error("{} won were charged already", .0.0)]
+    Charged(Won),
+    /// The account was refunded or voided, or it belongs to another run. Final.
+    #[error("the account is closed")]
+    Closed,
+}
+
+/// Two attempts of 610 ms and no more: somebody waits for the answer.
+fn synchronous() -> ActivityOptions {
+    let retry = RetryPolicy {
+        initial_interval: Duration::from_millis(200),
+        maximum_interval: Duration::from_secs(1),
+        maximum_attempts: 2,
+        ..RetryPolicy::default()
+    };
+    ActivityOptions {
+        retry,
+        start_to_close: Duration::from_millis(610),
+        ..ActivityOptions::default()
+    }
+}
+
+impl Activity for Charge {
+    const NAME: &'static str = "charge";
+    type Output = PaymentId;
+    type Error = Declined;
+
+    fn options() -> ActivityOptions {
+        synchronous()
+    }
+
+    fn probe(&self) -> Option<Probe<Self>> {
+        Some(Probe::ask(&WasCharged { account: self.account.clone(), amount: self.amount }))
+    }
+}
+
+/// Whether this run has charged the account with this amount. If not, the step that is asked
+/// about and the ones before it never will.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WasCharged {
+    /// As in [`Charge`].
+    pub account: String,
+    /// As in [`Charge`].
+    pub amount: Won,
+}
+
+impl Activity for WasCharged {
+    const NAME: &'static str = "was_charged";
+    type Output = Verdict<PaymentId>;
+    type Error = Never;
+
+    fn options() -> ActivityOptions {
+        synchronous()
+    }
+}
+
+/// Give back what this run took, once; whether it took anything or not, it never will again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// As in [`Charge`].
+    pub account: String,
+}
+
+impl Activity for Refund {
+    const NAME: &'static str = "refund";
+    type Output = ();
+    type Error = Never;
+}

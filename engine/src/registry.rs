@@ -25,7 +25,7 @@ impl Registry {
     ///
     /// [`EngineError::MissingHandlers`], with every `activity (workflow)` that
     /// nobody performs; [`EngineError::Duplicates`], with every name that two
-    /// handlers or two workflows have.
+    /// handlers, two workflows or two views have.
     pub fn new(workflows: Workflows, handlers: Handlers) -> Result<Self, EngineError> {
         Self::with_transactions(workflows, handlers, TransactionHandlers::default())
     }
@@ -45,6 +45,7 @@ impl Registry {
         let handlers_twice = handlers.twice().chain(transactions.twice()).chain(of_both_kinds);
         let duplicates: Vec<_> = (handlers_twice.map(|name| format!("handler of {name}")))
             .chain(workflows.twice().map(|name| format!("workflow {name}")))
+            .chain(workflows.views_twice().map(|name| format!("view {name}")))
             .collect();
         if !duplicates.is_empty() {
             return Err(EngineError::Duplicates(duplicates));

@@ -39,8 +39,8 @@
 //! The rooms: [`Workflow`] and its friends are what authors write (`contract`),
 //! [`Ctx`] is what a body may await (`context`, `step`), [`Event`] and
 //! [`Command`] are the vocabulary (`history`), [`Ledger`] is what history adds
-//! up to, [`Machine`] runs one workflow, live or in replay, and [`Handler`] is
-//! implemented on the other side of the I/O line.
+//! up to, [`Machine`] runs one workflow, live or in replay, [`View`] is what others
+//! see of it (`view`), and [`Handler`] is implemented on the other side of the I/O line.
 
 mod answers;
 mod attempt;
@@ -60,6 +60,7 @@ mod pulse;
 mod status;
 mod step;
 pub mod testing;
+mod view;
 mod workflows;
 
 pub use answers::{Answers, UnknownActivity};
@@ -85,4 +86,5 @@ pub use options::{ActivityOptions, OnUnknown, RetryPolicy};
 pub use pulse::Pulse;
 pub use status::{Outcome, Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};
+pub use view::{Fact, Fold, Patch, View, ViewFault, ViewRow, ViewType};
 pub use workflows::Workflows;

@@ -167,6 +167,7 @@ impl Ledger {
     }
 
     fn end(&mut self, command: &Command) {
+        let Some(status) = self.closed_by(command) else { return };
         match command {
             Command::Complete { output } => {
                 self.progress.output = Some(output.clone());
@@ -175,7 +176,6 @@ impl Ledger {
                     self.bequeath();
                 }
                 self.debts.clear();
-                self.close(Status::Completed);
             }
             Command::ContinueAsNew { carry, input } => {
                 self.progress.next_input = Some(input.clone());
@@ -183,13 +183,10 @@ impl Ledger {
                     self.bequeath();
                 }
                 self.debts.clear();
-                self.close(Status::Continued);
             }
-            _ => self.close(match self.progress.cause {
-                Some(Cause::Failed { .. }) | None => Status::Failed,
-                Some(Cause::Cancelled | Cause::DeadlinePassed) => Status::Cancelled,
-            }),
+            _ => {}
         }
+        self.close(status);
     }
 
     fn bequeath(&mut self) {

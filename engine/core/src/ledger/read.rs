@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Child, Ledger, Running};
 use crate::{
-    Cause, ChildOutcome, Outcome, Owed, Parent, Payload, Seq, Status, StuckReason, Timestamp,
+    Cause, ChildOutcome, Command, Outcome, Owed, Parent, Payload, Seq, Status, StuckReason,
+    Timestamp,
 };
 
 impl Ledger {
@@ -21,6 +22,19 @@ impl Ledger {
     /// Whether it passed its point of no return.
     pub fn pivoted(&self) -> bool {
         self.progress.pivoted
+    }
+
+    /// How this command closes it, if it does.
+    pub(crate) fn closed_by(&self, command: &Command) -> Option<Status> {
+        match command {
+            Command::Complete { .. } => Some(Status::Completed),
+            Command::ContinueAsNew { .. } => Some(Status::Continued),
+            Command::Close {} => Some(match self.progress.cause {
+                Some(Cause::Failed { .. }) | None => Status::Failed,
+                Some(Cause::Cancelled | Cause::DeadlinePassed) => Status::Cancelled,
+            }),
+            _ => None,
+        }
     }
 
     /// Why it unwinds or unwound.

@@ -1,7 +1,9 @@
 //! What is under way, and what a delivery changed.
 
 use crate::debt::DebtId;
-use crate::{ActivityOptions, Because, Call, Direction, Origin, Seq, StartChild, Timestamp};
+use crate::{
+    ActivityOptions, Because, Call, Direction, Origin, Payload, Seq, StartChild, Timestamp,
+};
 
 /// An activity that has not answered yet.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Running {
 pub struct Probed {
     /// Its name.
     pub activity: String,
+    /// What was asked.
+    pub request: Payload,
     /// Its own options, when it overrides its type's.
     pub options: Option<Box<ActivityOptions>>,
     /// How many attempts it had.
@@ -101,9 +105,9 @@ impl Running {
     /// Attempts ran out: from here on its probe is asked.
     pub(super) fn verify(&mut self, attempts: u32, reason: &str, at: Timestamp) {
         let Some(probe) = self.probe.take() else { return };
-        let activity = std::mem::replace(&mut self.call, *probe).activity;
+        let Call { activity, request } = std::mem::replace(&mut self.call, *probe);
         let (options, reason) = (self.options.take(), reason.to_owned());
-        self.probed = Some(Box::new(Probed { activity, options, attempts, reason }));
+        self.probed = Some(Box::new(Probed { activity, request, options, attempts, reason }));
         self.direction = Direction::Verify;
         self.begin_anew(at);
         (self.retry_at, self.last_failure) = (None, None);

@@ -36,6 +36,13 @@ pub struct Machine {
     fault: Option<(StuckReason, String)>,
 }
 
+/// What is being taken of a run.
+struct Taken<'a> {
+    at: Timestamp,
+    events: Vec<Event>,
+    watch: &'a mut dyn FnMut(&Ledger, &Event),
+}
+
 impl Machine {
     /// A run to which nothing has happened yet. Without its type (a body that
     /// this binary does not have) it can only be looked at and unwound. `seed` is what its
@@ -186,10 +193,23 @@ impl Machine {
 
     /// What follows from all that was delivered, to be committed with it.
     pub fn take(&mut self, at: Timestamp) -> Vec<Event> {
-        let mut taken = Vec::new();
-        if self.ledger.status() == Status::Stuck && !self.unwinds_next() {
-            return taken;
+        self.take_with(at, |_, _| {})
+    }
+
+    /// As [`Machine::take`]; `watch` sees every event, and the ledger before it.
+    pub fn take_with(
+        &mut self,
+        at: Timestamp,
+        mut watch: impl FnMut(&Ledger, &Event),
+    ) -> Vec<Event> {
+        let mut taken = Taken { at, events: Vec::new(), watch: &mut watch };
+        if self.ledger.status() != Status::Stuck || self.unwinds_next() {
+            self.take_all(&mut taken);
         }
+        taken.events
+    }
+
+    fn take_all(&mut self, taken: &mut Taken<'_>) {
         let running = self.ledger.status() == Status::Running;
         if running && self.ledger.events() > EVENTS_MAX && !self.is_ending() {
             let detail = format!("{} events; the limit is {EVENTS_MAX}", self.ledger.events());
@@ -204,24 +224,23 @@ impl Machine {
             if matches!(command, Command::Run { .. }) {
                 asked.push(Seq(self.ledger.commands()));
             }
-            self.record(Event::Asked(command), at, &mut taken);
+            self.record(Event::Asked(command), taken);
         }
         if self.ledger.status() == Status::Compensating {
             // Before anybody could attempt them the body gave up: there is nothing to undo.
             for seq in asked {
                 let reason = "the workflow unwound before it was attempted".to_owned();
-                self.record(Event::NotDone { seq, attempts: 0, reason }, at, &mut taken);
+                self.record(Event::NotDone { seq, attempts: 0, reason }, taken);
             }
         }
         if let Some((reason, detail)) = self.fault.take()
             && self.ledger.status() != Status::Stuck
         {
-            self.record(Event::Stuck { reason, detail, seq: None }, at, &mut taken);
+            self.record(Event::Stuck { reason, detail, seq: None }, taken);
         }
         while let Some(event) = self.ledger.unwind() {
-            self.record(event, at, &mut taken);
+            self.record(event, taken);
         }
-        taken
     }
 
     fn unwinds_next(&self) -> bool {
@@ -253,9 +272,10 @@ impl Machine {
         self.ctx.0.borrow_mut().issued.pop_front()
     }
 
-    fn record(&mut self, event: Event, at: Timestamp, taken: &mut Vec<Event>) {
-        self.ledger.apply(&event, at);
-        taken.push(event);
+    fn record(&mut self, event: Event, taken: &mut Taken<'_>) {
+        (taken.watch)(&self.ledger, &event);
+        self.ledger.apply(&event, taken.at);
+        taken.events.push(event);
     }
 
     /// Its type, when this binary has it.
@@ -316,7 +336,7 @@ impl Drop for Machine {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text")

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::tell;
 use crate::{
-    Activity, Event, Ledger, Machine, Payload, Rang, Seq, Signal, StuckReason, Timestamp, Workflow,
-    WorkflowType,
+    Activity, Event, Fold, Ledger, Machine, Payload, Rang, Seq, Signal, StuckReason, Timestamp,
+    View, ViewType, Workflow, WorkflowType,
 };
 
 /// A workflow on stage. Each cue is delivered live and appended to history;
@@ -150,6 +150,21 @@ impl<W: Workflow> Script<W> {
             assert_eq!(machine.fault(), None, "every prefix replays");
         }
         tell(&self.history)
+    }
+
+    /// What the view `V` says of it so far; `None` when it could not begin.
+    ///
+    /// # Panics
+    ///
+    /// When the view does.
+    pub fn row<V: View<Workflow = W>>(&self) -> Option<serde_json::Value> {
+        let mut fold = Fold::new([ViewType::of::<V>()].into());
+        let mut ledger = Ledger::default();
+        for (at, events) in &self.history {
+            let faults = fold.recall(&mut ledger, (*at, events));
+            assert!(faults.is_empty(), "{}", faults[0]);
+        }
+        fold.rows().next().map(|row| row.fields.clone().into())
     }
 
     /// What the body could not go on from, as the operator would read it.

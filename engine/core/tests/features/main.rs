@@ -5,6 +5,7 @@ mod failures;
 mod kin;
 mod long;
 mod versions;
+mod views;
 
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ macro_rules! activity {
         }
     };
 }
+
+use activity;
 
 activity!(Refund, "refund", (), Never);
 activity!(Book, "book", (), Never);

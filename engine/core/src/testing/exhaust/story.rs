@@ -163,6 +163,9 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
         let Cue { name, kind, given, .. } = &self.play.cues[cue];
         let Some(payload) = given(&self.outside.world) else { return };
         for n in 0..=usize::from(twice) {
+            if self.troupe.runs[to].ledger().status().is_closed() {
+                break; // the first ended it, and what is closed takes no more
+            }
             let (name, payload) = ((*name).to_owned(), payload.clone());
             self.troupe.runs[to].tell(match kind {
                 Kind::Signal => Event::Signalled { name, id: format!("signal-{cue}-{n}"), payload },

@@ -102,3 +102,28 @@ impl Workflow for Notice {
         Ok(ctx.run(notify).await.is_ok())
     }
 }
+
+/// Start the [`Notice`] of that id: for what is told and untold, since an undo has no children.
+///
+/// To be performed in the engine's own database, exactly once: so it waits for nobody, and
+/// whoever was not told the one is not told the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendNotice {
+    /// The workflow id of the notice.
+    pub id: String,
+    /// What it brings.
+    pub notify: Notify,
+}
+
+impl Activity for SendNotice {
+    const NAME: &'static str = "send_notice";
+    type Output = ();
+    type Error = Never;
+
+    /// Retries without end, from half a second up to ten.
+    fn options() -> ActivityOptions {
+        ActivityOptions { schedule_to_close: None, ..Notify::options() }
+    }
+}
+
+impl Harmless for SendNotice {}

@@ -3,6 +3,7 @@
 
 use hansom_core::Workflows;
 
+pub mod anycall_ride;
 pub mod bike;
 pub mod move_order;
 pub mod notification;

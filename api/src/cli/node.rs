@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hansom_activities::taxisvc::Taxisvc;
 use hansom_core::Handlers;
 use hansom_engine::{Registry, Settings, Worker};
 use sqlx::PgPool;
@@ -13,10 +14,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::{CliError, Exit};
-use crate::config::Server;
+use crate::config::{Gateway, Server};
 use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
-use crate::systems::Systems;
+use crate::taxisvc::{self, Facade};
 
 /// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
 const NOTICE: Duration = Duration::from_millis(300);
@@ -53,16 +54,16 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
 }
 
 /// What this binary can run.
-pub(crate) fn registry(systems: &Systems, remote: &[String]) -> Result<Registry, CliError> {
-    let handlers = handlers(systems, remote)?;
-    Ok(Registry::new(hansom_workflows::all(), handlers)?)
+pub(crate) fn registry(pool: &PgPool, remote: &[String]) -> Result<(Registry, Taxisvc), CliError> {
+    let taxi = Taxisvc::new(pool);
+    let handlers = handlers(&taxi, remote)?;
+    Ok((Registry::new(hansom_workflows::all(), handlers)?, taxi))
 }
 
 impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
-        let systems = Systems::new(&pool, &server.services);
-        let registry = registry(&systems, &server.remote)?;
+        let (registry, taxi) = registry(&pool, &server.remote)?;
         let defaults = Settings::default();
         let settings = Settings {
             lease: server.lease,
@@ -73,7 +74,11 @@ impl Node {
         tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
         let api = Arc::new(Api::new(worker));
-        let others = systems.routes(&api, server.gateway);
+        let facade = Facade::new(Arc::clone(&api), taxi);
+        let mut others = taxisvc::routes(facade.clone());
+        if server.gateway == Gateway::Taxisvc {
+            others = others.merge(taxisvc::gateway(facade));
+        }
         Ok(Self { router: app(Arc::clone(&api), others), api })
     }
 
@@ -121,8 +126,8 @@ impl Node {
 }
 
 /// What this process performs itself, but for what is left to remote workers.
-fn handlers(systems: &Systems, remote: &[String]) -> Result<Handlers, CliError> {
-    let all = systems.handlers();
+fn handlers(taxi: &Taxisvc, remote: &[String]) -> Result<Handlers, CliError> {
+    let all = taxi.handlers();
     remote.iter().try_fold(all, |handlers, name| handlers.made_remote(name)).map_err(|unknown| {
         let near = nearest(&unknown.name, unknown.known.iter().copied());
         let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));

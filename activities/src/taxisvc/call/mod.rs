@@ -10,12 +10,15 @@ use sqlx::PgPool;
 
 use self::store::{Move, Store};
 use crate::StoreError;
+use crate::faults::Switches;
 use crate::page::{Page, Paged};
 
 /// The service.
 #[derive(Clone, Debug)]
 pub struct CallService {
     store: Store,
+    /// What is wrong with it.
+    pub faults: Switches,
 }
 
 /// A call as it stands now.
@@ -62,7 +65,12 @@ fn event(status: CallStatus) -> Option<&'static str> {
 
 impl CallService {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { store: Store(pool) }
+        Self { store: Store(pool), faults: Switches::default() }
+    }
+
+    /// An id for a new call; no two are the same.
+    pub async fn next_id(&self) -> Result<CallId, StoreError> {
+        self.store.next_id().await
     }
 
     /// The call of that id.
@@ -82,7 +90,7 @@ impl CallService {
 }
 
 async fn move_to(
-    store: &Store,
+    store: Store,
     call_id: CallId,
     run: &str,
     to: CallStatus,
@@ -97,20 +105,30 @@ impl Handler<RegisterCall> for CallService {
         ask: RegisterCall,
         cx: ActivityContext,
     ) -> Result<(), Failure<CallTaken>> {
-        let ours = self.store.register(&ask.call, &cx.run).await?;
-        if ours { Ok(()) } else { Err(Failure::Refused(CallTaken)) }
+        let store = self.store.clone();
+        let register = async move {
+            let ours = store.register(&ask.call, &cx.run).await?;
+            if ours { Ok(()) } else { Err(Failure::Refused(CallTaken)) }
+        };
+        self.faults.serve(register).await
     }
 }
 
 impl Handler<MarkCall> for CallService {
     async fn handle(&self, ask: MarkCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        move_to(&self.store, ask.call_id, &cx.run, ask.status).await
+        let store = self.store.clone();
+        let mark = async move { move_to(store, ask.call_id, &cx.run, ask.status).await };
+        self.faults.serve(mark).await
     }
 }
 
 impl Handler<CancelCall> for CallService {
     async fn handle(&self, ask: CancelCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        self.store.cancel_unregistered(ask.call_id, &cx.run).await?;
-        move_to(&self.store, ask.call_id, &cx.run, CallStatus::RequestCancel).await
+        let store = self.store.clone();
+        let cancel = async move {
+            store.cancel_unregistered(ask.call_id, &cx.run).await?;
+            move_to(store, ask.call_id, &cx.run, CallStatus::RequestCancel).await
+        };
+        self.faults.serve(cancel).await
     }
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Answer, Ctx};
+use super::{Answer, Committed, Ctx};
 use crate::{ChildOutcome, Command, ParentClose, Seq, StartChild, StuckReason, Workflow, is_id};
 
 impl Ctx {
@@ -51,6 +51,14 @@ impl Ctx {
             self.0.borrow_mut().fault = Some((StuckReason::Limit, detail));
         }
         fits
+    }
+}
+
+impl Committed {
+    /// Starts another workflow, as [`Ctx::child`]. It may fail, which stays its own affair: past
+    /// the pivot nothing is undone on its account.
+    pub fn child<W: Workflow>(&self, workflow_id: &str, input: &W::Input) -> ChildWorkflow<W> {
+        self.0.child(workflow_id, input)
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use super::Ctx;
+use super::{Committed, Ctx};
 
 impl Ctx {
     /// Waits for the first of two; the other is dropped. A tie goes to the left.
@@ -110,6 +110,17 @@ impl Ctx {
         })
         .await;
         open.into_iter().filter_map(Result::ok).collect()
+    }
+}
+
+impl Committed {
+    /// Waits for the first of two, as [`Ctx::select`].
+    pub async fn select<L, R>(
+        &self,
+        left: impl Future<Output = L>,
+        right: impl Future<Output = R>,
+    ) -> Either<L, R> {
+        self.0.select(left, right).await
     }
 }
 

@@ -85,6 +85,19 @@ impl Committed {
         self.0.sleep(duration).await;
     }
 
+    /// Waits for `future`, but no longer than `limit`, as [`Ctx::timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`], when the timer fired first.
+    pub async fn timeout<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.0.timeout(limit, future).await
+    }
+
     /// The time of the event that is being told, as [`Ctx::now`].
     pub fn now(&self) -> Timestamp {
         self.0.now()

@@ -1,0 +1,143 @@
+//! `/calls`: place one, look at it, cancel it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::response::{IntoResponse, Response};
+use hansom_activities::taxisvc::call::Call;
+use hansom_workflows::taxi_call::{self, CallId, CallStatus, Distance};
+use serde_json::{Value, json};
+
+use super::fields::Fields;
+use super::hal::{self, Base, Id, Kind, Pages, Resource};
+use super::saga::{Cancelled, Placed};
+use super::{Facade, is_up, kinds};
+use crate::http::problem::{PROBLEM_JSON, Problem};
+
+impl Resource for Call {
+    const KIND: Kind = Kind { one: "call", many: "calls" };
+
+    fn id(&self) -> i64 {
+        self.call_id.0
+    }
+
+    fn body(&self) -> Value {
+        json!({
+            "callId": self.call_id,
+            "userId": self.user_id,
+            "userName": self.user_name,
+            "callStatus": self.status,
+            "distance": kilometres(self.distance),
+        })
+    }
+}
+
+/// For show; what is paid for is computed in whole numbers.
+fn kilometres(distance: Distance) -> f64 {
+    distance.to_string().parse().expect("it is shown as a decimal number")
+}
+
+pub(super) async fn list(
+    State(facade): State<Facade>,
+    base: Base,
+    Pages(page): Pages,
+) -> Result<Response, Problem> {
+    is_up(&facade.taxi.calls.faults, "call")?;
+    Ok(hal::many(base, page, &facade.taxi.calls.list(page).await?))
+}
+
+pub(super) async fn show(
+    State(facade): State<Facade>,
+    base: Base,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    is_up(&facade.taxi.calls.faults, "call")?;
+    let call = facade.taxi.calls.get(CallId(id)).await?;
+    call.map(|call| hal::one(base, &call)).ok_or_else(|| hal::not_found::<Call>(id))
+}
+
+/// Answers when it is paid, or is not going to be.
+pub(super) async fn place(
+    State(facade): State<Facade>,
+    base: Base,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
+    let distance = fields.distance("distance")?;
+    facade.refuse_while_draining()?;
+    is_up(&facade.taxi.calls.faults, "call")?;
+    let call_id = facade.taxi.calls.next_id().await?;
+    let call = taxi_call::Call { call_id, user_id, user_name, distance };
+    let kind = match facade.place(&call).await? {
+        Placed::Paid => {
+            // As it was when CallPlaced was published: it may have moved on since.
+            let status = Some(CallStatus::DriveRequest);
+            let taxi_call::Call { user_id, user_name, .. } = call;
+            let call = Call { call_id, user_id, user_name, distance, status, placed: true };
+            return Ok(hal::created(base, &call));
+        }
+        Placed::Declined => kinds::PAYMENT_DECLINED,
+        Placed::Unpaid => kinds::PAYMENT_UNAVAILABLE,
+        Placed::Cancelled => kinds::CALL_CANCELLED,
+        Placed::Taken => {
+            let detail = format!(
+                "call {} was taken by another saga before it could be placed; nothing was \
+                 charged: try again",
+                call_id.0
+            );
+            return Err(Problem::new(kinds::CALL_TAKEN, detail));
+        }
+        Placed::Nowhere => kinds::SERVICE_DOWN,
+        Placed::Pending => kinds::CALL_PENDING,
+    };
+    let href = format!("{}/{}", hal::path::<Call>(base), call_id.0);
+    let status = facade.taxi.calls.get(call_id).await?.and_then(|call| call.status);
+    Ok(unplaced(kind, call_id, status, href))
+}
+
+/// A problem that says what became of the call.
+fn unplaced(
+    kind: crate::http::kinds::Kind,
+    call_id: CallId,
+    status: Option<CallStatus>,
+    href: String,
+) -> Response {
+    let detail = match kind {
+        kinds::PAYMENT_DECLINED => "nothing was charged",
+        kinds::PAYMENT_UNAVAILABLE => "if it was charged after all, it is refunded",
+        kinds::CALL_CANCELLED => "what was charged, if anything, is refunded",
+        kinds::SERVICE_DOWN => "the call could not be registered; nothing was charged",
+        _ => "it is still being worked on; look at it again, or cancel it",
+    };
+    let body = json!({
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "code": kind.code,
+        "detail": format!("call {}: {detail}", call_id.0),
+        "instance": href,
+        "callId": call_id,
+        "callStatus": status,
+    });
+    let status = StatusCode::from_u16(kind.status).expect("kinds have valid statuses");
+    let headers = [(CONTENT_TYPE, PROBLEM_JSON.to_owned()), (LOCATION, href)];
+    (status, headers, body.to_string()).into_response()
+}
+
+/// 200 when the call is cancelled and all it did is undone, and when there is
+/// nothing to cancel; 202 when that takes longer.
+pub(super) async fn cancel(
+    State(facade): State<Facade>,
+    fields: Fields,
+) -> Result<StatusCode, Problem> {
+    let call_id = CallId(fields.id("callId")?);
+    facade.refuse_while_draining()?;
+    match facade.cancel(call_id).await? {
+        Cancelled::Settled => Ok(StatusCode::OK),
+        Cancelled::Pending => Ok(StatusCode::ACCEPTED),
+        Cancelled::TooLate => {
+            let detail = format!("call {} has arrived; it cannot be cancelled", call_id.0);
+            Err(Problem::new(kinds::CALL_COMPLETED, detail).field("/callId"))
+        }
+    }
+}

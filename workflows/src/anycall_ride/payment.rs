@@ -1,0 +1,105 @@
+//! The end of a ride is its payment: the driver is told that it has ended when it is paid, and
+//! if it is not, the ride stays open.
+
+use std::time::Duration;
+
+use hansom_core::{ActivityError, Ctx, RetryPolicy, UpdateRequest};
+
+use super::desk::Desk;
+use super::{Call, LoadMember, Member, MemberGone, MemberId, Refusal, RideEnd};
+use crate::payment::{Charge, Declined, PaymentId, Refund, Won};
+
+/// The driver still waits to be told.
+pub(super) struct Paid {
+    pub(super) asked: UpdateRequest<RideEnd>,
+    pub(super) payment_id: PaymentId,
+}
+
+/// What is known of the attempts so far.
+enum Standing {
+    /// Nothing is charged.
+    Open,
+    /// This may have been charged: until that is known, nothing else is asked for.
+    InDoubt(Won),
+    /// The card was declined; another may have been registered since.
+    Declined,
+}
+
+/// Lets the driver try until it is paid.
+pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut card: String) -> Paid {
+    let mut standing = Standing::Open;
+    loop {
+        let asked = desk.ends.next().await;
+        let amount = asked.update.pay_amt;
+        match standing {
+            _ if amount.0 <= 0 => {
+                asked.refuse(&Refusal::Amount);
+                continue;
+            }
+            Standing::InDoubt(stands) if stands != amount => {
+                asked.refuse(&Refusal::Stands(stands));
+                continue;
+            }
+            Standing::Declined => match card_now(ctx, call.member_id).await {
+                Ok(now) => card = now,
+                Err(refusal) => {
+                    asked.refuse(&refusal);
+                    continue;
+                }
+            },
+            Standing::Open | Standing::InDoubt(_) => {}
+        }
+        let (charged, then) = charge(ctx, call, &card, amount, standing).await;
+        standing = then;
+        match charged {
+            Ok(payment_id) => return Paid { asked, payment_id },
+            Err(refusal) => asked.refuse(&refusal),
+        }
+    }
+}
+
+async fn charge(
+    ctx: &Ctx,
+    call: &Call,
+    card: &str,
+    amount: Won,
+    before: Standing,
+) -> (Result<PaymentId, Refusal>, Standing) {
+    let account = call.call_id.workflow_id();
+    let charge = Charge { account: account.clone(), payer: card.to_owned(), amount };
+    let refusal = match ctx.run(charge).undo(Refund { account }).await {
+        Ok(payment_id) => return (Ok(payment_id), before),
+        // A refusal covers whatever was asked for before: none of it will be charged.
+        Err(ActivityError::Refused(Declined::Card)) => (Refusal::Declined, Standing::Declined),
+        Err(ActivityError::Refused(Declined::Charged(stands))) => {
+            (Refusal::Stands(stands), Standing::InDoubt(stands))
+        }
+        Err(ActivityError::Unknown { .. }) => (Refusal::Unavailable, Standing::InDoubt(amount)),
+        // It was not even asked for, so nothing is known of what was asked for before.
+        Err(ActivityError::NotDone { attempts: 0, .. }) => (Refusal::Unavailable, before),
+        Err(ActivityError::NotDone { .. } | ActivityError::Refused(Declined::Closed)) => {
+            (Refusal::Unavailable, Standing::Open)
+        }
+    };
+    (Err(refusal.0), refusal.1)
+}
+
+/// The card that is registered by now. The driver waits, so it is asked for twice and no more.
+async fn card_now(ctx: &Ctx, member_id: MemberId) -> Result<String, Refusal> {
+    let retry = RetryPolicy {
+        initial_interval: Duration::from_millis(200),
+        maximum_attempts: 2,
+        ..RetryPolicy::default()
+    };
+    let member = ctx
+        .run(LoadMember { member_id })
+        .retry(retry)
+        .start_to_close(Duration::from_millis(610))
+        .schedule_to_close(Duration::from_secs(2))
+        .await;
+    match member {
+        Ok(Member { card_number, .. }) => Ok(card_number),
+        Err(ActivityError::Refused(MemberGone)) => Err(Refusal::Declined),
+        Err(_) => Err(Refusal::Unavailable),
+    }
+}

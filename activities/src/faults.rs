@@ -3,11 +3,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use hansom_core::Failure;
+use hansom_core::{Ask, Attempt};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with a service. By default, nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// It does not answer at all, and does nothing.
@@ -15,6 +15,8 @@ pub struct Faults {
     /// It thinks for so long before it does anything. JSON: `latency_ms`, at most 10 minutes.
     #[serde(rename = "latency_ms", with = "millis")]
     pub latency: Duration,
+    /// How many of its answers are an error, before it has done anything: from 0 to 1.
+    pub error_rate: f64,
     /// It says no to every new request, if it is a service that can.
     pub decline: bool,
     /// It does what it is asked, and then its answer is lost.
@@ -27,11 +29,22 @@ pub struct Switches(Arc<RwLock<Faults>>);
 
 /// A technical failure that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Fault {
+pub enum Fault {
+    /// [`Faults::down`].
     #[error("the service is down")]
     Down,
+    /// [`Faults::error_rate`].
+    #[error("the service failed")]
+    Error,
+    /// [`Faults::lose_answer`].
     #[error("the answer of the service was lost")]
     AnswerLost,
+}
+
+impl From<Fault> for Attempt {
+    fn from(fault: Fault) -> Self {
+        Self::failed(fault.to_string())
+    }
 }
 
 impl Switches {
@@ -45,31 +58,37 @@ impl Switches {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// Serves one request as the switches say.
+    /// Returns when a request may be looked at, as the switches say, or why it will not be.
+    pub async fn hold_up(&self) -> Result<(), Fault> {
+        let faults = self.get();
+        if faults.down {
+            return Err(Fault::Down);
+        }
+        tokio::time::sleep(faults.latency).await;
+        if faults.error_rate > 0.0 && rand::random::<f64>() < faults.error_rate {
+            return Err(Fault::Error);
+        }
+        Ok(())
+    }
+
+    /// Makes one attempt as the switches say.
     ///
     /// In a task of its own: a service goes on with its work when the caller
     /// has given up on it, and a statement under way is never dropped.
-    pub(crate) async fn serve<T, E>(
-        &self,
-        work: impl Future<Output = Result<T, Failure<E>>> + Send + 'static,
-    ) -> Result<T, Failure<E>>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        let faults = self.get();
-        if faults.down {
-            return Err(Fault::Down.into());
-        }
+    pub async fn serve(self, ask: Ask) -> Attempt {
+        let activity = ask.activity;
         let serving = tokio::spawn(async move {
-            tokio::time::sleep(faults.latency).await;
-            let answer = work.await;
-            if let Err(Failure::Retry { reason, .. }) = &answer {
-                tracing::warn!(error = ?reason, "service_failed");
+            if let Err(fault) = self.hold_up().await {
+                return fault.into();
             }
-            if faults.lose_answer { Err(Fault::AnswerLost.into()) } else { answer }
+            let lost = self.get().lose_answer;
+            let answer = ask.perform().await;
+            if let Attempt::Failed { reason, .. } = &answer {
+                tracing::warn!(activity, reason, "service_failed");
+            }
+            if lost { Fault::AnswerLost.into() } else { answer }
         });
-        serving.await?
+        serving.await.unwrap_or_else(|error| Attempt::failed(error.to_string()))
     }
 }
 

@@ -3,7 +3,10 @@
 use sqlx::migrate::Migrator;
 
 pub mod faults;
+pub mod forward;
+pub mod numbers;
 pub mod page;
+pub mod service;
 pub mod taxisvc;
 
 /// The schemas of the bundled services, apart from the engine's: migrations are

@@ -6,4 +6,4 @@ pub mod config;
 pub mod duration;
 pub mod http;
 pub mod nearest;
-pub mod taxisvc;
+pub mod systems;

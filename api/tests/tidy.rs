@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine/postgres", &["sqlx", "tokio"]),
     ("engine", &["hansom-core", "sqlx", "tokio"]),
     ("workflows", &["hansom-core"]),
-    ("activities", &["hansom-core", "hansom-workflows", "sqlx", "tokio"]),
+    ("activities", &["hansom-core", "hansom-workflows", "reqwest", "sqlx", "tokio"]),
     (
         "api",
         &[

@@ -20,6 +20,7 @@ use self::call::CallService;
 use self::drive::DriveService;
 use self::payment::PaymentService;
 use self::view::Views;
+use crate::faults::Switches;
 
 /// All of it. Clones share their state.
 #[derive(Clone, Debug)]
@@ -35,26 +36,41 @@ pub struct Taxisvc {
 }
 
 impl Taxisvc {
-    /// The services on a database that [`crate::migrator`] has prepared.
-    pub fn new(pool: &PgPool) -> Self {
+    /// The services on a database that [`crate::migrator`] has prepared; the payment service
+    /// declines as `payment` says.
+    pub fn new(pool: &PgPool, payment: Switches) -> Self {
         Self {
             calls: CallService::new(pool.clone()),
-            payments: PaymentService::new(pool.clone()),
+            payments: PaymentService::new(pool.clone(), payment),
             drives: DriveService::new(pool.clone()),
             views: Views::new(pool.clone()),
         }
     }
+}
 
-    /// What they do for the saga.
+impl CallService {
+    /// What it does for the saga.
     pub fn handlers(&self) -> Handlers {
         Handlers::default()
-            .with::<RegisterCall>(self.calls.clone())
-            .with::<MarkCall>(self.calls.clone())
-            .with::<CancelCall>(self.calls.clone())
-            .with::<ChargeFare>(self.payments.clone())
-            .with::<RefundFare>(self.payments.clone())
-            .with::<RequestDrive>(self.drives.clone())
-            .with::<ReleaseDrive>(self.drives.clone())
-            .with::<CompleteDrive>(self.drives.clone())
+            .with::<RegisterCall>(self.clone())
+            .with::<MarkCall>(self.clone())
+            .with::<CancelCall>(self.clone())
+    }
+}
+
+impl PaymentService {
+    /// What it does for the saga.
+    pub fn handlers(&self) -> Handlers {
+        Handlers::default().with::<ChargeFare>(self.clone()).with::<RefundFare>(self.clone())
+    }
+}
+
+impl DriveService {
+    /// What it does for the saga.
+    pub fn handlers(&self) -> Handlers {
+        Handlers::default()
+            .with::<RequestDrive>(self.clone())
+            .with::<ReleaseDrive>(self.clone())
+            .with::<CompleteDrive>(self.clone())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hansom_activities::faults::Faults;
 use hansom_activities::page::Page;
 use hansom_activities::taxisvc::drive::DriveStatus;
-use hansom_core::{Failure, Handler};
+use hansom_core::{Attempt, Failure, Handler};
 use hansom_workflows::taxi_call::{
     CallId, CallStatus, ChargeFare, Fare, PayId, PaymentDeclined, RegisterCall, RequestDrive,
 };
@@ -80,10 +80,10 @@ async fn a_charge_and_its_refund_at_the_same_time_leave_nothing_taken() {
 #[tokio::test]
 async fn a_payment_once_declined_is_not_taken_by_an_attempt_that_comes_late() {
     let rig = rig().await;
-    rig.taxi.payments.faults.set(Faults { decline: true, ..Faults::default() });
-    let declined = rig.taxi.payments.handle(CHARGE, cx()).await;
-    assert!(matches!(declined, Err(Failure::Refused(PaymentDeclined))), "{declined:?}");
-    rig.taxi.payments.faults.set(Faults::default());
+    rig.faults.set(Faults { decline: true, ..Faults::default() });
+    let declined = rig.charge().await;
+    assert!(matches!(declined, Attempt::Refused(_)), "{declined:?}");
+    rig.faults.set(Faults::default());
     let late = rig.taxi.payments.handle(CHARGE, cx()).await;
     assert!(matches!(late, Err(Failure::Refused(PaymentDeclined))), "{late:?}");
     assert_eq!(rig.ledger().await, ledger([("void", 0)]));
@@ -92,10 +92,10 @@ async fn a_payment_once_declined_is_not_taken_by_an_attempt_that_comes_late() {
 #[tokio::test]
 async fn a_payment_once_taken_is_not_declined_afterwards() {
     let rig = rig().await;
-    rig.taxi.payments.faults.set(Faults { lose_answer: true, ..Faults::default() });
-    let lost = rig.taxi.payments.handle(CHARGE, cx()).await;
-    assert!(matches!(lost, Err(Failure::Retry { .. })), "{lost:?}");
-    rig.taxi.payments.faults.set(Faults { decline: true, ..Faults::default() });
+    rig.faults.set(Faults { lose_answer: true, ..Faults::default() });
+    let lost = rig.charge().await;
+    assert_eq!(lost, Attempt::failed("the answer of the service was lost"));
+    rig.faults.set(Faults { decline: true, ..Faults::default() });
     assert_eq!(done(&rig.taxi.payments, CHARGE).await, PayId(1));
     assert_eq!(rig.ledger().await, ledger([("charge", 200_000)]));
 }
@@ -103,9 +103,8 @@ async fn a_payment_once_taken_is_not_declined_afterwards() {
 #[tokio::test]
 async fn a_service_that_is_down_does_nothing() {
     let rig = rig().await;
-    rig.taxi.payments.faults.set(Faults { down: true, ..Faults::default() });
-    let answer = rig.taxi.payments.handle(CHARGE, cx()).await;
-    assert!(matches!(answer, Err(Failure::Retry { .. })), "{answer:?}");
+    rig.faults.set(Faults { down: true, ..Faults::default() });
+    assert_eq!(rig.charge().await, Attempt::failed("the service is down"));
     assert!(rig.ledger().await.is_empty());
 }
 
@@ -113,8 +112,8 @@ async fn a_service_that_is_down_does_nothing() {
 async fn a_slow_service_goes_on_when_its_caller_has_given_up() {
     let rig = rig().await;
     let latency = Duration::from_millis(200);
-    rig.taxi.payments.faults.set(Faults { latency, ..Faults::default() });
-    let charging = rig.taxi.payments.handle(CHARGE, cx());
+    rig.faults.set(Faults { latency, ..Faults::default() });
+    let charging = rig.charge();
     assert!(tokio::time::timeout(Duration::from_millis(20), charging).await.is_err());
     assert!(rig.ledger().await.is_empty());
     while rig.events().await.is_empty() {

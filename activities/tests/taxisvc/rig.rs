@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use hansom_activities::faults::Switches;
 use hansom_activities::page::Page;
+use hansom_activities::service::{PAYMENT, Service};
 use hansom_activities::taxisvc::Taxisvc;
 use hansom_activities::taxisvc::drive::DriveStatus;
 use hansom_activities::taxisvc::view::Event;
-use hansom_core::{Activity, ActivityContext, Direction, Handler, Seq};
+use hansom_core::{Activity, ActivityContext, Attempt, Direction, Handler, Payload, Seq};
 use hansom_postgres::testing::{TestDatabase, database};
 use hansom_workflows::taxi_call::{
     Call, CallId, CallStatus, CancelCall, ChargeFare, CompleteDrive, Fare, MarkCall, RefundFare,
@@ -27,6 +29,8 @@ pub(crate) const COMPLETE: CompleteDrive = CompleteDrive { call_id: CALL };
 
 pub(crate) struct Rig {
     pub(crate) taxi: Taxisvc,
+    /// Of the payment service.
+    pub(crate) faults: Switches,
     pub(crate) pool: PgPool,
     _database: TestDatabase,
 }
@@ -43,7 +47,8 @@ pub(crate) async fn rig() -> Rig {
     .await;
     let pool = PgPoolOptions::new().max_connections(12).connect(database.url()).await;
     let pool = pool.expect("the database answers");
-    Rig { taxi: Taxisvc::new(&pool), pool, _database: database }
+    let faults = Switches::default();
+    Rig { taxi: Taxisvc::new(&pool, faults.clone()), faults, pool, _database: database }
 }
 
 pub(crate) fn cx() -> ActivityContext {
@@ -84,6 +89,14 @@ where
 }
 
 impl Rig {
+    /// Asks the payment service as the engine does, so that its switches are heeded.
+    pub(crate) async fn charge(&self) -> Attempt {
+        let handlers = self.taxi.payments.handlers();
+        let handlers = Service::new(PAYMENT, self.faults.clone(), handlers).here();
+        let request = Payload::of(&CHARGE).expect("it has a JSON form");
+        handlers.get(ChargeFare::NAME).expect("it charges").handle(&request, cx()).await
+    }
+
     /// A call that was registered and paid.
     pub(crate) async fn placed() -> Self {
         let rig = rig().await;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::output::{self, Format};
 use super::{CliError, Exit, database, node};
 use crate::config::{DatabaseArgs, mask};
+use crate::systems::Systems;
 
 /// How often a long check says how far it is.
 const TOLD: Duration = Duration::from_secs(2);
@@ -46,7 +47,8 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Exit, CliError> {
     let config = args.database.resolve()?;
     let url = database::required_url(&config.database)?;
     let pool = database::open(url).await?;
-    let (registry, _) = node::registry(&pool, &config.server.remote)?;
+    let systems = Systems::new(&pool, &config.server.services);
+    let registry = node::registry(&systems, &config.server.remote)?;
     // Who may not look into that may check all the same.
     if let Ok(missing @ 1..) = database::missing_migrations(url).await {
         output::note(&format!("{missing} migrations of this version are not applied yet"));

@@ -115,7 +115,7 @@ Hansom is up at {server}
 -d '{{\"userId\":1,\"userName\":\"nana\",\"distance\":20}}'
   Cancel it           http {server}{prefix}/calls/cancel callId=1
   End its ride        http {server}{prefix}/drives/end driveId=1
-  Break something     http PUT {server}/taxisvc/faults/payment decline:=true
+  Break something     http PUT {server}/faults/payment decline:=true
 
   See its saga        {program} workflow list{set_url}
   What it did         {program} workflow history taxisvc.call.1{set_url}

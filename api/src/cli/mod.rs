@@ -12,6 +12,7 @@ mod node;
 mod output;
 mod schedule;
 mod serve;
+mod service;
 mod workflow;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run worker, API and services against a database that is migrated.
     Serve(serve::ServeArgs),
+    /// Run one of the bundled services as a process of its own.
+    Service(service::ServiceArgs),
     /// Bring a database to this version's schema.
     Migrate(migrate::MigrateArgs),
     /// Replay every open run of a database with this binary, before a deploy.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Dev(args) => dev::run(&args).await.map(|()| Exit::Ok),
             Command::Serve(args) => serve::run(&args).await.map(|()| Exit::Ok),
+            Command::Service(args) => service::run(&args).await.map(|()| Exit::Ok),
             Command::Migrate(args) => migrate::run(&args).await.map(|()| Exit::Ok),
             Command::Check(args) => check::run(&args).await,
             Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),

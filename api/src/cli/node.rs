@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hansom_activities::taxisvc::Taxisvc;
 use hansom_core::Handlers;
 use hansom_engine::{Registry, Settings, Worker};
 use sqlx::PgPool;
@@ -14,10 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::{CliError, Exit};
-use crate::config::{Gateway, Server};
+use crate::config::Server;
 use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
-use crate::taxisvc::{self, Facade};
+use crate::systems::Systems;
 
 /// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
 const NOTICE: Duration = Duration::from_millis(300);
@@ -54,16 +53,16 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
 }
 
 /// What this binary can run.
-pub(crate) fn registry(pool: &PgPool, remote: &[String]) -> Result<(Registry, Taxisvc), CliError> {
-    let taxi = Taxisvc::new(pool);
-    let handlers = handlers(&taxi, remote)?;
-    Ok((Registry::new(hansom_workflows::all(), handlers)?, taxi))
+pub(crate) fn registry(systems: &Systems, remote: &[String]) -> Result<Registry, CliError> {
+    let handlers = handlers(systems, remote)?;
+    Ok(Registry::new(hansom_workflows::all(), handlers)?)
 }
 
 impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
-        let (registry, taxi) = registry(&pool, &server.remote)?;
+        let systems = Systems::new(&pool, &server.services);
+        let registry = registry(&systems, &server.remote)?;
         let defaults = Settings::default();
         let settings = Settings {
             lease: server.lease,
@@ -74,11 +73,7 @@ impl Node {
         tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
         let api = Arc::new(Api::new(worker));
-        let facade = Facade::new(Arc::clone(&api), taxi);
-        let mut others = taxisvc::routes(facade.clone());
-        if server.gateway == Gateway::Taxisvc {
-            others = others.merge(taxisvc::gateway(facade));
-        }
+        let others = systems.routes(&api, server.gateway);
         Ok(Self { router: app(Arc::clone(&api), others), api })
     }
 
@@ -126,8 +121,8 @@ impl Node {
 }
 
 /// What this process performs itself, but for what is left to remote workers.
-fn handlers(taxi: &Taxisvc, remote: &[String]) -> Result<Handlers, CliError> {
-    let all = taxi.handlers();
+fn handlers(systems: &Systems, remote: &[String]) -> Result<Handlers, CliError> {
+    let all = systems.handlers();
     remote.iter().try_fold(all, |handlers, name| handlers.made_remote(name)).map_err(|unknown| {
         let near = nearest(&unknown.name, unknown.known.iter().copied());
         let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use hansom_activities::service::{self as services, Kind};
 
 use super::{Config, ConfigError, Key, Sources};
 
@@ -14,6 +15,8 @@ pub struct ConfigArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    services: ServiceArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -66,18 +69,63 @@ pub struct LogArgs {
     log_format: Option<String>,
 }
 
+/// Where bundled services run: a flag for each of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServiceArgs(Vec<(&'static Kind, String)>);
+
+impl Args for ServiceArgs {
+    fn augment_args(command: Command) -> Command {
+        services::ALL.iter().fold(command, |command, kind| command.arg(url_of(kind)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ServiceArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = services::ALL
+            .iter()
+            .filter_map(|kind| Some((*kind, matches.get_one::<String>(kind.setting)?.clone())));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn url_of(kind: &'static Kind) -> Arg {
+    let name = kind.name;
+    Arg::new(kind.setting)
+        .long(kind.flag)
+        .value_name("URL")
+        .help(format!(
+            "Where `hansom service {name}` runs, if not here [env: HANSOM_{}]",
+            kind.setting.to_uppercase()
+        ))
+        .help_heading("Bundled services")
+}
+
 impl DatabaseArgs {
     /// Reads the settings with these flags.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
-        let args = ConfigArgs { database: self.clone(), ..ConfigArgs::default() };
-        args.resolve()
+        self.resolve_with(&LogArgs::default())
+    }
+
+    /// … and with those of the log.
+    pub fn resolve_with(&self, log: &LogArgs) -> Result<Config, ConfigError> {
+        let (database, log) = (self.clone(), log.clone());
+        ConfigArgs { database, log, ..ConfigArgs::default() }.resolve()
     }
 }
 
 impl ConfigArgs {
     /// Reads the settings with these flags.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
-        let Self { database, server, log } = self;
+        let Self { database, server, services, log } = self;
         let flags = [
             (Key::DatabaseUrl, &database.database_url),
             (Key::Data, &database.data),
@@ -91,6 +139,8 @@ impl ConfigArgs {
             (Key::LogFormat, &log.log_format),
         ];
         let flags = flags.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
+        let urls = services.0.iter().map(|(kind, url)| (Key::Service(kind), url.clone()));
+        let flags = flags.chain(urls);
         let sources = Sources::of_process(flags.collect(), database.config.as_deref());
         Config::resolve(&sources.map_err(|error| ConfigError(vec![error]))?)
     }

@@ -11,11 +11,14 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use hansom_activities::service as services;
+
 pub use self::args::{ConfigArgs, DatabaseArgs, LogArgs, ServerArgs};
 use self::sources::Given;
 pub use self::sources::{Key, Sources};
 use crate::duration;
 use crate::nearest::nearest;
+use crate::systems::Urls;
 
 /// The most partitions that a database may be created with.
 const MAX_PARTITIONS: u32 = 4096;
@@ -63,6 +66,8 @@ pub struct Server {
     pub worker_threads: Option<usize>,
     /// `HANSOM_REMOTE`: activities that are performed by remote workers; by default none.
     pub remote: Vec<String>,
+    /// `HANSOM_<NAME>_URL`: bundled services that run elsewhere; by default all run here.
+    pub services: Urls,
 }
 
 /// A façade.
@@ -131,6 +136,10 @@ impl Config {
                     .get(Key::WorkerThreads, |text| whole(text, MAX_THREADS))
                     .map(|threads| threads as usize),
                 remote: read.get(Key::Remote, names).unwrap_or_default(),
+                services: services::ALL
+                    .iter()
+                    .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), url)?)))
+                    .collect(),
             },
             log: Logging {
                 filter: read.get(Key::Log, filter).unwrap_or_else(|| DEFAULT_FILTER.to_owned()),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hansom_activities::service::{self as services, Kind};
 use toml::de::{DeTable, DeValue};
 
 use crate::nearest::nearest;
@@ -28,11 +29,13 @@ pub enum Key {
     Log,
     LogFormat,
     Url,
+    /// Where a bundled service runs.
+    Service(&'static Kind),
 }
 
 impl Key {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
+    /// Those that are not of a service.
+    const OWN: [Self; 11] = [
         Self::DatabaseUrl,
         Self::Data,
         Self::Partitions,
@@ -45,6 +48,11 @@ impl Key {
         Self::LogFormat,
         Self::Url,
     ];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::OWN.into_iter().chain(services::ALL.iter().map(|kind| Self::Service(kind)))
+    }
 
     /// As it is written in `hansom.toml`.
     pub fn name(self) -> &'static str {
@@ -60,6 +68,7 @@ impl Key {
             Self::Log => "log",
             Self::LogFormat => "log_format",
             Self::Url => "url",
+            Self::Service(kind) => kind.setting,
         }
     }
 
@@ -127,7 +136,7 @@ impl Sources {
     fn gather_environment(&self, given: &mut Vec<(Key, Given)>, wrong: &mut Vec<String>) {
         let ours = self.environment.iter().filter(|(name, _)| name.starts_with("HANSOM_"));
         for (name, text) in ours {
-            match Key::ALL.into_iter().find(|key| key.variable() == *name) {
+            match Key::all().find(|key| key.variable() == *name) {
                 // An empty variable is how a shell or a compose file says "not set".
                 Some(_) if text.is_empty() => {}
                 Some(key) => {
@@ -147,7 +156,7 @@ impl Sources {
 }
 
 fn near_variable(name: &str) -> String {
-    let known: Vec<_> = Key::ALL.iter().map(|key| key.variable()).collect();
+    let known: Vec<_> = Key::all().map(Key::variable).collect();
     let known = known.iter().map(String::as_str).chain(OTHER_VARIABLES);
     nearest(name, known).map_or(String::new(), |near| format!(", did you mean {near}?"))
 }
@@ -168,8 +177,8 @@ fn gather_file(path: &Path, text: &str, given: &mut Vec<(Key, Given)>, wrong: &m
     for (name, value) in entries {
         let origin = place(name.span().start);
         let name = name.get_ref();
-        let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
-            let near = nearest(name, Key::ALL.iter().map(|key| key.name()));
+        let Some(key) = Key::all().find(|key| key.name() == name) else {
+            let near = nearest(name, Key::all().map(Key::name));
             let near = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
             wrong.push(format!("{origin}: `{}` is not a setting{near}", name.escape_debug()));
             continue;

@@ -124,3 +124,15 @@ fn remote_activities_are_names_with_commas_between_them() {
     assert!(Config::resolve(&Sources::default()).unwrap().server.remote.is_empty());
     assert!(remote("a,,b").is_err() && remote("a b").is_err());
 }
+
+#[test]
+fn every_service_may_run_elsewhere_and_a_url_that_is_none_is_refused() {
+    let mut sources = environment(&[("HANSOM_PAYMENT_URL", "http://127.0.0.1:8083/")]);
+    sources.file = file("drive_url = 'http://127.0.0.1:8084'").file;
+    let services = Config::resolve(&sources).unwrap().server.services;
+    let expected = [("drive", "http://127.0.0.1:8084"), ("payment", "http://127.0.0.1:8083")];
+    assert_eq!(services, expected.map(|(name, url)| (name, url.to_owned())).into());
+    let wrong = wrong(&environment(&[("HANSOM_DRIVE_URL", "8084")]));
+    assert_eq!(wrong.len(), 1);
+    assert!(wrong[0].starts_with("HANSOM_DRIVE_URL: `8084`"), "{wrong:?}");
+}

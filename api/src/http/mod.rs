@@ -57,9 +57,13 @@ pub fn app(api: Arc<Api>, others: Router) -> Router {
     // Rendered once: it changes only with the binary.
     let document = document.to_pretty_json().expect("an OpenAPI document is JSON");
     let json = [("content-type", "application/json")];
+    let document = get(async move || (json, document.clone()));
+    shaped(router.route("/openapi.json", document).merge(others))
+}
+
+/// What surrounds every router that is served: one shape for every error.
+pub(crate) fn shaped(router: Router) -> Router {
     router
-        .route("/openapi.json", get(async move || (json, document.clone())))
-        .merge(others)
         .fallback(layers::no_route)
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(axum::middleware::from_fn(layers::finish))

@@ -212,7 +212,7 @@ impl Api {
         service: &str,
         switches: Value,
     ) -> Result<Answer, reqwest::Error> {
-        self.ask(Method::PUT, &format!("/taxisvc/faults/{service}"), Some(switches)).await
+        self.ask(Method::PUT, &format!("/faults/{service}"), Some(switches)).await
     }
 
     /// … of a server that is there to answer.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::server::{Server, empty_database, run, text};
+use crate::processes::{Server, empty_database, run, text};
 
 /// A file of the workflows' tests.
 fn of_workflows(path: &str) -> PathBuf {

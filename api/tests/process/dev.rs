@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::processes::Server;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,9 +1,11 @@
 //! The built binary against a real Postgres: migrate, serve, dev, the workflow commands, stopping.
 
+#[path = "../processes/mod.rs"]
+mod processes;
+
 mod deploy;
 mod dev;
 mod remote;
-mod server;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::server::{Server, empty_database, run, text};
+use self::processes::{Server, empty_database, run, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_refuses_a_database_that_is_not_migrated_and_migrate_may_be_repeated() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hansom_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
 
-use crate::server::{Server, empty_database, run};
+use crate::processes::{Server, empty_database, run};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -283,7 +283,7 @@ async fn what_nobody_has_heard_of_is_cancelled_and_ended_without_effect() {
     for path in ["/calls/99", "/drives/99", "/payments/99", "/callViews/99", "/calls/x"] {
         let answer = rig.get(path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        assert_eq!(answer.body["code"], "taxisvc.not_found", "{path}");
+        assert_eq!(answer.body["code"], "gateway.not_found", "{path}");
     }
     assert!(rig.events().await.is_empty());
     rig.stop().await;
@@ -335,10 +335,10 @@ async fn a_switch_that_is_not_there_is_refused_and_the_others_are_shown() {
     let rig = Rig::start().await;
     rig.fault("drive", json!({ "latency_ms": "50", "lose_answer": "false" })).await;
     assert_eq!(
-        rig.get("/taxisvc/faults/drive").await.body,
-        json!({ "down": false, "latency_ms": 50, "decline": false, "lose_answer": false })
+        rig.get("/faults/drive").await.body,
+        json!({ "down": false, "latency_ms": 50, "error_rate": 0.0, "decline": false, "lose_answer": false })
     );
-    assert_eq!(rig.get("/taxisvc/faults/dirve").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(rig.get("/taxisvc/faults").await.body["call"]["down"], false);
+    assert_eq!(rig.get("/faults/dirve").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(rig.get("/faults").await.body["call"]["down"], false);
     rig.stop().await;
 }

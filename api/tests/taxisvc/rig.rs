@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use hansom::config::Gateway;
 use hansom::http::{Api, app};
-use hansom::taxisvc::{Facade, gateway, routes};
-use hansom_activities::taxisvc::Taxisvc;
+use hansom::systems::{Systems, Urls};
 use hansom_engine::{Registry, Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
@@ -49,13 +49,12 @@ impl Rig {
         })
         .await;
         let pool = connect(database.url(), 10).await.expect("the database answers");
-        let taxi = Taxisvc::new(&pool);
-        let registry = Registry::new(hansom_workflows::all(), taxi.handlers());
+        let systems = Systems::new(&pool, &Urls::default());
+        let registry = Registry::new(hansom_workflows::all(), systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
         let api = Arc::new(Api::new(worker.expect("the worker starts")));
-        let facade = Facade::new(Arc::clone(&api), taxi);
-        let router = app(Arc::clone(&api), routes(facade.clone()).merge(gateway(facade)));
+        let router = app(Arc::clone(&api), systems.routes(&api, Gateway::Taxisvc));
         Self { router, api, pool, _database: database }
     }
 
@@ -108,7 +107,7 @@ impl Rig {
     }
 
     pub(crate) async fn fault(&self, service: &str, switches: Value) {
-        let path = format!("/taxisvc/faults/{service}");
+        let path = format!("/faults/{service}");
         assert_eq!(self.ask("PUT", &path, Some(switches)).await.status, StatusCode::OK);
     }
 

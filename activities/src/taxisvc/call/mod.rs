@@ -10,15 +10,12 @@ use sqlx::PgPool;
 
 use self::store::{Move, Store};
 use crate::StoreError;
-use crate::faults::Switches;
 use crate::page::{Page, Paged};
 
 /// The service.
 #[derive(Clone, Debug)]
 pub struct CallService {
     store: Store,
-    /// What is wrong with it.
-    pub faults: Switches,
 }
 
 /// A call as it stands now.
@@ -65,12 +62,7 @@ fn event(status: CallStatus) -> Option<&'static str> {
 
 impl CallService {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { store: Store(pool), faults: Switches::default() }
-    }
-
-    /// An id for a new call; no two are the same.
-    pub async fn next_id(&self) -> Result<CallId, StoreError> {
-        self.store.next_id().await
+        Self { store: Store(pool) }
     }
 
     /// The call of that id.
@@ -90,7 +82,7 @@ impl CallService {
 }
 
 async fn move_to(
-    store: Store,
+    store: &Store,
     call_id: CallId,
     run: &str,
     to: CallStatus,
@@ -105,30 +97,20 @@ impl Handler<RegisterCall> for CallService {
         ask: RegisterCall,
         cx: ActivityContext,
     ) -> Result<(), Failure<CallTaken>> {
-        let store = self.store.clone();
-        let register = async move {
-            let ours = store.register(&ask.call, &cx.run).await?;
-            if ours { Ok(()) } else { Err(Failure::Refused(CallTaken)) }
-        };
-        self.faults.serve(register).await
+        let ours = self.store.register(&ask.call, &cx.run).await?;
+        if ours { Ok(()) } else { Err(Failure::Refused(CallTaken)) }
     }
 }
 
 impl Handler<MarkCall> for CallService {
     async fn handle(&self, ask: MarkCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        let store = self.store.clone();
-        let mark = async move { move_to(store, ask.call_id, &cx.run, ask.status).await };
-        self.faults.serve(mark).await
+        move_to(&self.store, ask.call_id, &cx.run, ask.status).await
     }
 }
 
 impl Handler<CancelCall> for CallService {
     async fn handle(&self, ask: CancelCall, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        let store = self.store.clone();
-        let cancel = async move {
-            store.cancel_unregistered(ask.call_id, &cx.run).await?;
-            move_to(store, ask.call_id, &cx.run, CallStatus::RequestCancel).await
-        };
-        self.faults.serve(cancel).await
+        self.store.cancel_unregistered(ask.call_id, &cx.run).await?;
+        move_to(&self.store, ask.call_id, &cx.run, CallStatus::RequestCancel).await
     }
 }

@@ -49,11 +49,6 @@ impl Row {
 }
 
 impl Store {
-    pub(super) async fn next_id(&self) -> Result<CallId, StoreError> {
-        let next = sqlx::query_scalar!(r#"select nextval('taxisvc.call_id') as "next!""#);
-        Ok(CallId(next.fetch_one(&self.0).await?))
-    }
-
     /// Whether the call belongs to this run, now or before; to another run it stays.
     pub(super) async fn register(
         &self,

@@ -10,15 +10,12 @@ use sqlx::PgPool;
 
 use self::store::{Request, Store};
 use crate::StoreError;
-use crate::faults::Switches;
 use crate::page::{Page, Paged};
 
 /// The service.
 #[derive(Clone, Debug)]
 pub struct DriveService {
     store: Store,
-    /// What is wrong with it.
-    pub faults: Switches,
 }
 
 /// A drive as it stands now.
@@ -74,7 +71,7 @@ fn taxi_num(call: CallId) -> String {
 
 impl DriveService {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { store: Store(pool), faults: Switches::default() }
+        Self { store: Store(pool) }
     }
 
     /// The drive of that id.
@@ -89,7 +86,7 @@ impl DriveService {
 }
 
 async fn request(
-    store: Store,
+    store: &Store,
     ask: RequestDrive,
     run: &str,
 ) -> Result<taxi_call::Drive, Failure<DriveNotAvailable>> {
@@ -121,22 +118,19 @@ impl Handler<RequestDrive> for DriveService {
         ask: RequestDrive,
         cx: ActivityContext,
     ) -> Result<taxi_call::Drive, Failure<DriveNotAvailable>> {
-        let store = self.store.clone();
-        self.faults.serve(async move { request(store, ask, &cx.run).await }).await
+        request(&self.store, ask, &cx.run).await
     }
 }
 
 impl Handler<ReleaseDrive> for DriveService {
     async fn handle(&self, ask: ReleaseDrive, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        let store = self.store.clone();
-        self.faults.serve(async move { Ok(store.release(ask.call_id, &cx.run).await?) }).await
+        Ok(self.store.release(ask.call_id, &cx.run).await?)
     }
 }
 
 impl Handler<CompleteDrive> for DriveService {
     async fn handle(&self, ask: CompleteDrive, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        let store = self.store.clone();
-        self.faults.serve(async move { Ok(store.complete(ask.call_id, &cx.run).await?) }).await
+        Ok(self.store.complete(ask.call_id, &cx.run).await?)
     }
 }
 

@@ -16,8 +16,8 @@ use crate::page::{Page, Paged};
 #[derive(Clone, Debug)]
 pub struct PaymentService {
     store: Store,
-    /// What is wrong with it.
-    pub faults: Switches,
+    /// Whether it declines.
+    faults: Switches,
 }
 
 /// A charge, and what became of it.
@@ -50,8 +50,8 @@ const DECLINED: &str = "declined";
 const CANCELLED: &str = "the call was cancelled";
 
 impl PaymentService {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { store: Store(pool), faults: Switches::default() }
+    pub(super) fn new(pool: PgPool, faults: Switches) -> Self {
+        Self { store: Store(pool), faults }
     }
 
     /// The payment of that id.
@@ -74,7 +74,7 @@ impl PaymentService {
 /// on its way must not charge after all. A call that is charged by another run,
 /// or with another fare, is not charged again, and that will not change.
 async fn charge(
-    store: Store,
+    store: &Store,
     ask: ChargeFare,
     run: &str,
     decline: bool,
@@ -105,18 +105,13 @@ impl Handler<ChargeFare> for PaymentService {
         ask: ChargeFare,
         cx: ActivityContext,
     ) -> Result<PayId, Failure<PaymentDeclined>> {
-        let (store, decline) = (self.store.clone(), self.faults.get().decline);
-        self.faults.serve(async move { charge(store, ask, &cx.run, decline).await }).await
+        charge(&self.store, ask, &cx.run, self.faults.get().decline).await
     }
 }
 
 impl Handler<RefundFare> for PaymentService {
     async fn handle(&self, ask: RefundFare, cx: ActivityContext) -> Result<(), Failure<Never>> {
-        let store = self.store.clone();
-        let refund = async move {
-            store.void(ask.call_id, &cx.run, CANCELLED).await?;
-            Ok(store.refund(ask.call_id, &cx.run, CANCELLED).await?)
-        };
-        self.faults.serve(refund).await
+        self.store.void(ask.call_id, &cx.run, CANCELLED).await?;
+        Ok(self.store.refund(ask.call_id, &cx.run, CANCELLED).await?)
     }
 }

@@ -8,8 +8,8 @@ use hansom_workflows::taxi_call::CallId;
 use serde_json::{Value, json};
 
 use super::Facade;
-use super::hal::{self, Base, Id, Kind, Pages, Params, Resource};
 use crate::http::problem::Problem;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Params, Resource};
 
 /// Events per answer, unless fewer are asked for.
 const MAX_EVENTS: u32 = 1_000;
@@ -39,7 +39,7 @@ pub(super) async fn list(
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    Ok(hal::many(base, page, &facade.taxi.views.list(page).await?))
+    Ok(hal::many(&base, page, &facade.taxi.views.list(page).await?))
 }
 
 pub(super) async fn show(
@@ -48,7 +48,7 @@ pub(super) async fn show(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let view = facade.taxi.views.get(CallId(id)).await?;
-    view.map(|view| hal::one(base, &view)).ok_or_else(|| hal::not_found::<CallView>(id))
+    view.map(|view| hal::one(&base, &view)).ok_or_else(|| hal::not_found::<CallView>(id))
 }
 
 /// The events behind `after`, in order; `next` is the `after` of the next request.

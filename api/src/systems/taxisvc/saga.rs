@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use hansom_activities::taxisvc::drive::{Drive, DriveStatus};
 use hansom_core::{ActivityError, Status};
 use hansom_engine::ClientError;
 use hansom_workflows::taxi_call::{
-    Call, CallError, CallId, CallStatus, CallTaken, EndDrive, TaxiCall,
+    Call, CallError, CallId, CallStatus, CallTaken, DriveId, EndDrive, TaxiCall,
 };
 
 use super::Facade;
+use super::drives::Shown;
 use crate::http::problem::Problem;
 
 /// Longer than both attempts to charge and the wait between them.
@@ -129,10 +129,15 @@ impl Facade {
         })
     }
 
+    /// The drive of that id, as its service shows it.
+    pub(super) async fn drive(&self, id: DriveId) -> Result<Option<Shown>, Problem> {
+        self.drives.look(&format!("/drives/{}", id.0)).await
+    }
+
     /// Tells the saga that the driver has arrived, and waits a little until
     /// the drive has ended.
-    pub(super) async fn end(&self, drive: &Drive) -> Result<bool, Problem> {
-        let (id, drive_id) = (drive.call_id.workflow_id(), drive.drive_id);
+    pub(super) async fn end(&self, drive_id: DriveId, call_id: CallId) -> Result<bool, Problem> {
+        let id = call_id.workflow_id();
         // The same for every repetition: a drive ends once.
         let signal_id = format!("end_drive.{}", drive_id.0);
         let signalled = self
@@ -148,8 +153,7 @@ impl Facade {
         if self.closed(&id).await?.is_some() {
             return Ok(true);
         }
-        let drive = self.taxi.drives.get(drive_id).await?;
-        Ok(drive.is_none_or(|drive| drive.status != DriveStatus::Start))
+        Ok(self.drive(drive_id).await?.is_none_or(|drive| !drive.is_under_way()))
     }
 
     /// How it closed, if it does so soon.

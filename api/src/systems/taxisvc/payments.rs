@@ -2,13 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hansom_activities::taxisvc::payment::Payment;
+use hansom_activities::taxisvc::payment::{Payment, PaymentService};
 use hansom_workflows::taxi_call::PayId;
 use serde_json::{Value, json};
 
-use super::hal::{self, Base, Id, Kind, Pages, Resource};
-use super::{Facade, is_up};
 use crate::http::problem::Problem;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 
 impl Resource for Payment {
     const KIND: Kind = Kind { one: "payment", many: "payments" };
@@ -33,20 +32,18 @@ impl Resource for Payment {
 }
 
 pub(super) async fn list(
-    State(facade): State<Facade>,
+    State(payments): State<PaymentService>,
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.payments.faults, "payment")?;
-    Ok(hal::many(base, page, &facade.taxi.payments.list(page).await?))
+    Ok(hal::many(&base, page, &payments.list(page).await?))
 }
 
 pub(super) async fn show(
-    State(facade): State<Facade>,
+    State(payments): State<PaymentService>,
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.payments.faults, "payment")?;
-    let payment = facade.taxi.payments.get(PayId(id)).await?;
-    payment.map(|payment| hal::one(base, &payment)).ok_or_else(|| hal::not_found::<Payment>(id))
+    let payment = payments.get(PayId(id)).await?;
+    payment.map(|payment| hal::one(&base, &payment)).ok_or_else(|| hal::not_found::<Payment>(id))
 }

@@ -1,14 +1,14 @@
 //! HAL, as Spring Data REST writes it.
 
-use axum::extract::{FromRequestParts, OriginalUri, Path, Query};
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hansom_activities::page::{Page, Paged};
 use serde_json::{Value, json};
 
-use super::{PREFIX, kinds};
+use super::kinds;
 use crate::http::problem::{Problem, echo};
 
 /// The largest page; a larger one is cut to it, as upstream does.
@@ -16,17 +16,19 @@ const MAX_SIZE: u32 = 1_000;
 
 const HAL_JSON: &str = "application/hal+json";
 
-/// Under which paths the client knows the façade: all links stay there.
-#[derive(Clone, Copy)]
-pub(super) struct Base(&'static str);
+/// Says under which path the client knows a façade. Set by the gateway, for services too.
+pub(super) const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Under which path the client knows the façade: all links stay there.
+#[derive(Clone)]
+pub(super) struct Base(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Base {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(OriginalUri(uri)) = OriginalUri::from_request_parts(parts, state).await;
-        let rest = uri.path().strip_prefix(PREFIX);
-        Ok(Self(if rest.is_some_and(|rest| rest.starts_with('/')) { PREFIX } else { "" }))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let prefix = parts.headers.get(PREFIX).and_then(|prefix| prefix.to_str().ok());
+        Ok(Self(prefix.unwrap_or_default().to_owned()))
     }
 }
 
@@ -45,11 +47,11 @@ pub(super) trait Resource {
 }
 
 /// Where the resources of a kind are.
-pub(super) fn path<R: Resource>(base: Base) -> String {
+pub(super) fn path<R: Resource>(base: &Base) -> String {
     format!("{}/{}", base.0, R::KIND.many)
 }
 
-fn with_links<R: Resource>(base: Base, resource: &R) -> (Value, String) {
+fn with_links<R: Resource>(base: &Base, resource: &R) -> (Value, String) {
     let href = format!("{}/{}", path::<R>(base), resource.id());
     let mut body = resource.body();
     body["_links"] = json!({ "self": { "href": href }, R::KIND.one: { "href": href } });
@@ -61,18 +63,18 @@ fn hal(status: StatusCode, body: &Value) -> Response {
 }
 
 /// One resource.
-pub(super) fn one<R: Resource>(base: Base, resource: &R) -> Response {
+pub(super) fn one<R: Resource>(base: &Base, resource: &R) -> Response {
     hal(StatusCode::OK, &with_links(base, resource).0)
 }
 
 /// One resource that was just made.
-pub(super) fn created<R: Resource>(base: Base, resource: &R) -> Response {
+pub(super) fn created<R: Resource>(base: &Base, resource: &R) -> Response {
     let (body, href) = with_links(base, resource);
     ([(LOCATION, href)], hal(StatusCode::CREATED, &body)).into_response()
 }
 
 /// One page of resources.
-pub(super) fn many<R: Resource>(base: Base, page: Page, paged: &Paged<R>) -> Response {
+pub(super) fn many<R: Resource>(base: &Base, page: Page, paged: &Paged<R>) -> Response {
     let path = path::<R>(base);
     let size = i64::from(page.size);
     let count = (paged.total + size - 1) / size;

@@ -3,14 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use hansom_activities::taxisvc::drive::{Drive, DriveStatus};
-use hansom_workflows::taxi_call::DriveId;
+use hansom_activities::taxisvc::drive::{Drive, DriveService, DriveStatus};
+use hansom_workflows::taxi_call::{CallId, DriveId};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::fields::Fields;
-use super::hal::{self, Base, Id, Kind, Pages, Resource};
-use super::{Facade, is_up};
+use super::Facade;
 use crate::http::problem::Problem;
+use crate::systems::fields::Fields;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 
 impl Resource for Drive {
     const KIND: Kind = Kind { one: "drive", many: "drives" };
@@ -32,22 +33,34 @@ impl Resource for Drive {
 }
 
 pub(super) async fn list(
-    State(facade): State<Facade>,
+    State(drives): State<DriveService>,
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.drives.faults, "drive")?;
-    Ok(hal::many(base, page, &facade.taxi.drives.list(page).await?))
+    Ok(hal::many(&base, page, &drives.list(page).await?))
 }
 
 pub(super) async fn show(
-    State(facade): State<Facade>,
+    State(drives): State<DriveService>,
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.drives.faults, "drive")?;
-    let drive = facade.taxi.drives.get(DriveId(id)).await?;
-    drive.map(|drive| hal::one(base, &drive)).ok_or_else(|| hal::not_found::<Drive>(id))
+    let drive = drives.get(DriveId(id)).await?;
+    drive.map(|drive| hal::one(&base, &drive)).ok_or_else(|| hal::not_found::<Drive>(id))
+}
+
+/// What of a drive its end needs, as the service shows it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown {
+    pub(super) call_id: CallId,
+    drive_status: String,
+}
+
+impl Shown {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.drive_status == DriveStatus::Start.as_str()
+    }
 }
 
 /// 200 when the drive has ended, and when there is none under way; 202 when
@@ -58,12 +71,12 @@ pub(super) async fn end(
 ) -> Result<StatusCode, Problem> {
     let id = DriveId(fields.id("driveId")?);
     facade.refuse_while_draining()?;
-    is_up(&facade.taxi.drives.faults, "drive")?;
-    match facade.taxi.drives.get(id).await? {
-        Some(drive) if drive.status == DriveStatus::Start => {
-            let ended = facade.end(&drive).await?;
+    let drive = facade.drive(id).await?;
+    match drive.filter(Shown::is_under_way) {
+        Some(drive) => {
+            let ended = facade.end(id, drive.call_id).await?;
             Ok(if ended { StatusCode::OK } else { StatusCode::ACCEPTED })
         }
-        Some(_) | None => Ok(StatusCode::OK),
+        None => Ok(StatusCode::OK),
     }
 }

@@ -4,15 +4,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
-use hansom_activities::taxisvc::call::Call;
+use hansom_activities::numbers::Series;
+use hansom_activities::taxisvc::call::{Call, CallService};
 use hansom_workflows::taxi_call::{self, CallId, CallStatus, Distance};
 use serde_json::{Value, json};
 
-use super::fields::Fields;
-use super::hal::{self, Base, Id, Kind, Pages, Resource};
 use super::saga::{Cancelled, Placed};
-use super::{Facade, is_up, kinds};
+use super::{Facade, kinds};
 use crate::http::problem::{PROBLEM_JSON, Problem};
+use crate::systems::fields::Fields;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::kinds::SERVICE_DOWN;
 
 impl Resource for Call {
     const KIND: Kind = Kind { one: "call", many: "calls" };
@@ -38,22 +40,20 @@ fn kilometres(distance: Distance) -> f64 {
 }
 
 pub(super) async fn list(
-    State(facade): State<Facade>,
+    State(calls): State<CallService>,
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.calls.faults, "call")?;
-    Ok(hal::many(base, page, &facade.taxi.calls.list(page).await?))
+    Ok(hal::many(&base, page, &calls.list(page).await?))
 }
 
 pub(super) async fn show(
-    State(facade): State<Facade>,
+    State(calls): State<CallService>,
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    is_up(&facade.taxi.calls.faults, "call")?;
-    let call = facade.taxi.calls.get(CallId(id)).await?;
-    call.map(|call| hal::one(base, &call)).ok_or_else(|| hal::not_found::<Call>(id))
+    let call = calls.get(CallId(id)).await?;
+    call.map(|call| hal::one(&base, &call)).ok_or_else(|| hal::not_found::<Call>(id))
 }
 
 /// Answers when it is paid, or is not going to be.
@@ -65,8 +65,7 @@ pub(super) async fn place(
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
     facade.refuse_while_draining()?;
-    is_up(&facade.taxi.calls.faults, "call")?;
-    let call_id = facade.taxi.calls.next_id().await?;
+    let call_id = CallId(facade.numbers.next(Series::TaxisvcCall).await?);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
     let kind = match facade.place(&call).await? {
         Placed::Paid => {
@@ -74,7 +73,7 @@ pub(super) async fn place(
             let status = Some(CallStatus::DriveRequest);
             let taxi_call::Call { user_id, user_name, .. } = call;
             let call = Call { call_id, user_id, user_name, distance, status, placed: true };
-            return Ok(hal::created(base, &call));
+            return Ok(hal::created(&base, &call));
         }
         Placed::Declined => kinds::PAYMENT_DECLINED,
         Placed::Unpaid => kinds::PAYMENT_UNAVAILABLE,
@@ -87,10 +86,10 @@ pub(super) async fn place(
             );
             return Err(Problem::new(kinds::CALL_TAKEN, detail));
         }
-        Placed::Nowhere => kinds::SERVICE_DOWN,
+        Placed::Nowhere => SERVICE_DOWN,
         Placed::Pending => kinds::CALL_PENDING,
     };
-    let href = format!("{}/{}", hal::path::<Call>(base), call_id.0);
+    let href = format!("{}/{}", hal::path::<Call>(&base), call_id.0);
     let status = facade.taxi.calls.get(call_id).await?.and_then(|call| call.status);
     Ok(unplaced(kind, call_id, status, href))
 }
@@ -106,7 +105,7 @@ fn unplaced(
         kinds::PAYMENT_DECLINED => "nothing was charged",
         kinds::PAYMENT_UNAVAILABLE => "if it was charged after all, it is refunded",
         kinds::CALL_CANCELLED => "what was charged, if anything, is refunded",
-        kinds::SERVICE_DOWN => "the call could not be registered; nothing was charged",
+        SERVICE_DOWN => "the call could not be registered; nothing was charged",
         _ => "it is still being worked on; look at it again, or cancel it",
     };
     let body = json!({

@@ -1,0 +1,156 @@
+//! A service as the gateway sees it: in this process, or in another one over HTTP.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
+use hansom_activities::forward::Elsewhere;
+use serde::de::DeserializeOwned;
+use tower::{Service, ServiceExt as _};
+
+use super::hal::PREFIX;
+use super::kinds;
+use crate::http::body::MAX_BODY;
+use crate::http::problem::Problem;
+
+/// How long a service in another process may take to answer a read, or a command of its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What of a request is carried on.
+const CARRIED: [HeaderName; 4] =
+    [CONTENT_TYPE, PREFIX, HeaderName::from_static("idempotency-key"), axum::http::header::ACCEPT];
+
+/// What of an answer is carried back.
+const ANSWERED: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, RETRY_AFTER];
+
+/// One service, wherever it runs. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Downstream {
+    name: &'static str,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Here(Router),
+    There(Elsewhere),
+}
+
+impl Downstream {
+    /// The service in this process whose resources these are.
+    pub(super) fn here(name: &'static str, resources: Router) -> Self {
+        Self { name, place: Place::Here(resources) }
+    }
+
+    /// The service in another process.
+    pub(super) fn there(name: &'static str, place: Elsewhere) -> Self {
+        Self { name, place: Place::There(place) }
+    }
+
+    /// Answers as the service does. A service that cannot be reached is a problem.
+    pub(crate) async fn answer(&self, mut request: Request) -> Response {
+        // What the gateway's router found in the path is nothing to the service's.
+        request.extensions_mut().clear();
+        match &self.place {
+            Place::Here(router) => {
+                let Ok(response) = router.clone().oneshot(request).await;
+                response
+            }
+            Place::There(place) => match self.send(place, request).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(),
+            },
+        }
+    }
+
+    /// A resource of it, as it shows it; none where it says that there is none.
+    pub(super) async fn look<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Problem> {
+        let request = Request::get(path).body(Body::empty()).expect("it is a path");
+        let (parts, body) = self.answer(request).await.into_parts();
+        if parts.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
+        let shown = body.filter(|_| parts.status.is_success());
+        match shown.and_then(|body| serde_json::from_slice(&body).ok()) {
+            Some(shown) => Ok(Some(shown)),
+            None => Err(self.unusable(parts.status)),
+        }
+    }
+
+    fn unusable(&self, status: StatusCode) -> Problem {
+        let detail = format!("the {} service answers with {}", self.name, status.as_u16());
+        Problem::new(kinds::SERVICE_DOWN, detail).retry_after(1)
+    }
+
+    async fn send(&self, place: &Elsewhere, request: Request) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| {
+            Problem::new(crate::http::kinds::BODY_TOO_LARGE, "the body is too large or broken")
+        })?;
+        let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let mut sent = place.http().request(parts.method, format!("{}{path}", place.url()));
+        for name in CARRIED {
+            if let Some(value) = parts.headers.get(&name) {
+                sent = sent.header(name, value);
+            }
+        }
+        let answer = sent.timeout(PATIENCE).body(body).send().await;
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() =
+            StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+        for name in ANSWERED {
+            if let Some(value) = answer.headers().get(&name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        *response.body_mut() = Body::from(bytes);
+        Ok(response)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Problem {
+        tracing::warn!(service = self.name, %error, "service_unreachable");
+        let detail = format!("the {} service does not answer", self.name);
+        Problem::new(kinds::SERVICE_DOWN, detail).retry_after(1)
+    }
+
+    /// Hands a route's requests to this service, whose own path begins with `prefix`.
+    pub(super) fn forward(&self, prefix: &'static str) -> Forward {
+        Forward { to: self.clone(), prefix }
+    }
+}
+
+/// Hands requests to a service.
+#[derive(Clone)]
+pub(super) struct Forward {
+    to: Downstream,
+    prefix: &'static str,
+}
+
+impl Service<Request> for Forward {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Self { to, prefix } = self.clone();
+        let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        let uri = format!("{prefix}{path}").parse::<Uri>();
+        *request.uri_mut() = uri.expect("a prefix is a path, and so is what follows");
+        Box::pin(async move { Ok(to.answer(request).await) })
+    }
+}

@@ -1,0 +1,22 @@
+//! Kinds of problem that the façades share.
+
+/// Kinds of problem of one façade: their codes begin with its name.
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {$(
+        pub(super) const $name: crate::http::kinds::Kind = crate::http::kinds::Kind {
+            uri: concat!("/problems/", $code),
+            title: $title,
+            status: $status,
+            code: $code,
+        };
+    )*};
+}
+
+pub(super) use kinds;
+
+kinds! {
+    FIELD = 400 "gateway.field" "A field cannot be used";
+    PARAMETER = 400 "gateway.parameter" "A parameter cannot be used";
+    NOT_FOUND = 404 "gateway.not_found" "There is no such resource";
+    SERVICE_DOWN = 503 "service.down" "A service does not answer";
+}

@@ -1,0 +1,156 @@
+//! The bundled systems: their services, and a façade for each in front of its sagas.
+//!
+//! A façade has the documents' own REST, word for word. What changes something it asks of
+//! the engine; what shows something it asks of the service that keeps it, which may run in
+//! this process or in another.
+
+mod downstream;
+mod faults;
+mod fields;
+mod hal;
+mod kinds;
+mod service;
+mod taxisvc;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use hansom_activities::faults::Switches;
+use hansom_activities::forward::Elsewhere;
+use hansom_activities::service::{self as services, Kind};
+use hansom_core::Handlers;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use self::downstream::Downstream;
+use self::hal::PREFIX;
+use self::service::Bundled;
+use crate::config::Gateway;
+use crate::http::Api;
+use crate::http::problem::{Problem, did_you_mean, echo};
+
+/// Where services run that do not run here: their URLs, by name.
+pub type Urls = BTreeMap<&'static str, String>;
+
+/// Every bundled service, and where it is.
+#[derive(Clone)]
+pub struct Systems {
+    pool: PgPool,
+    places: Places,
+    handlers: Handlers,
+}
+
+/// Where each service is asked.
+#[derive(Clone)]
+pub(crate) struct Places(Arc<BTreeMap<&'static str, Downstream>>);
+
+impl Places {
+    /// That of a kind.
+    fn of(&self, kind: &Kind) -> &Downstream {
+        self.0.get(kind.name).expect("there is a service of every kind")
+    }
+}
+
+/// Every service, on a database that [`hansom_activities::migrator`] has prepared.
+fn all(pool: &PgPool) -> Vec<Bundled> {
+    let payment = Switches::default();
+    let taxisvc = taxisvc::services(pool).into_iter();
+    taxisvc.chain([taxisvc::payment(pool, payment)]).collect()
+}
+
+impl Systems {
+    /// The services: those in `elsewhere` at their URLs, the others in this process.
+    pub fn new(pool: &PgPool, elsewhere: &Urls) -> Self {
+        let mut handlers = Handlers::default();
+        let mut places = BTreeMap::new();
+        for bundled in all(pool) {
+            let name = bundled.service.kind.name;
+            let url = elsewhere.get(name).cloned();
+            let (place, performed) = bundled.at(url.map(Elsewhere::new));
+            places.insert(name, place);
+            handlers = handlers.and(performed);
+        }
+        Self { pool: pool.clone(), places: Places(Arc::new(places)), handlers }
+    }
+
+    /// What the services do for the sagas.
+    pub fn handlers(&self) -> Handlers {
+        self.handlers.clone()
+    }
+
+    /// All façades under their names, one of them at the bare paths too, and `/faults`.
+    pub fn routes(&self, api: &Arc<Api>, gateway: Gateway) -> Router {
+        let facades = [(Gateway::Taxisvc, "/taxisvc", self.taxisvc(api))];
+        let mut routes = Router::new()
+            .route("/faults", any(every_fault))
+            .route("/faults/{service}", any(fault))
+            .with_state(self.places.clone());
+        for (name, prefix, facade) in facades {
+            if name == gateway {
+                routes = routes.merge(below("", facade.clone()));
+            }
+            routes = routes.nest(prefix, below(prefix, facade));
+        }
+        routes
+    }
+
+    fn taxisvc(&self, api: &Arc<Api>) -> Router {
+        taxisvc::facade(Arc::clone(api), &self.pool, &self.places)
+    }
+}
+
+/// The one service of a kind, as its own process serves it.
+pub(crate) fn alone(kind: &Kind, pool: &PgPool) -> Router {
+    let service = all(pool).into_iter().find(|bundled| bundled.service.kind == kind);
+    service.expect("there is a service of every kind").alone()
+}
+
+/// A façade whose links begin with `prefix`.
+fn below(prefix: &'static str, facade: Router) -> Router {
+    facade.layer(from_fn_with_state(prefix, known_as))
+}
+
+async fn known_as(
+    State(prefix): State<&'static str>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request.headers_mut().insert(PREFIX, HeaderValue::from_static(prefix));
+    next.run(request).await
+}
+
+/// The switches of all services that answer.
+async fn every_fault(State(places): State<Places>) -> Json<Value> {
+    let mut all = serde_json::Map::new();
+    for (name, place) in places.0.iter() {
+        let request = Request::get("/faults").body(axum::body::Body::empty());
+        let response = place.answer(request.expect("it is a request")).await;
+        let body = axum::body::to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
+        let shown = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        all.insert((*name).to_owned(), shown);
+    }
+    Json(Value::Object(all))
+}
+
+/// The switches of one service, wherever it runs.
+async fn fault(
+    State(places): State<Places>,
+    Path(name): Path<String>,
+    mut request: Request,
+) -> Response {
+    let Some(place) = places.0.get(name.as_str()) else {
+        let names: Vec<_> = services::ALL.iter().map(|kind| kind.name).collect();
+        let near = did_you_mean(&name, names.iter().copied());
+        let detail =
+            format!("there is no service {}{near} (there are: {})", echo(&name), names.join(", "));
+        return Problem::new(kinds::NOT_FOUND, detail).into_response();
+    };
+    *request.uri_mut() = "/faults".parse().expect("it is a path");
+    place.answer(request).await
+}

@@ -1,0 +1,91 @@
+//! taxisvc: calls that are paid when they are placed, and driven by whoever the rules find.
+
+mod calls;
+mod drives;
+mod kinds;
+mod payments;
+mod saga;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, get_service, post};
+use hansom_activities::faults::Switches;
+use hansom_activities::numbers::Numbers;
+use hansom_activities::service::{CALL, DRIVE, PAYMENT, Service};
+use hansom_activities::taxisvc::Taxisvc;
+use sqlx::PgPool;
+
+use super::Places;
+use super::downstream::Downstream;
+use super::service::Bundled;
+use crate::http::Api;
+use crate::http::errors::draining;
+use crate::http::problem::Problem;
+
+/// What the façade asks.
+#[derive(Clone)]
+struct Facade {
+    api: Arc<Api>,
+    numbers: Numbers,
+    taxi: Taxisvc,
+    drives: Downstream,
+}
+
+impl Facade {
+    fn refuse_while_draining(&self) -> Result<(), Problem> {
+        if self.api.is_draining() { Err(draining()) } else { Ok(()) }
+    }
+}
+
+/// The call and the drive service.
+pub(super) fn services(pool: &PgPool) -> [Bundled; 2] {
+    let Taxisvc { calls, drives, .. } = Taxisvc::new(pool, Switches::default());
+    let call = Service::new(CALL, Switches::default(), calls.handlers());
+    let drive = Service::new(DRIVE, Switches::default(), drives.handlers());
+    let calls = Router::new()
+        .route("/calls", get(calls::list))
+        .route("/calls/{id}", get(calls::show))
+        .with_state(calls);
+    let drives = Router::new()
+        .route("/drives", get(drives::list))
+        .route("/drives/{id}", get(drives::show))
+        .with_state(drives);
+    [Bundled::new(call, calls), Bundled::new(drive, drives)]
+}
+
+/// The payment service, which declines as `faults` say.
+pub(super) fn payment(pool: &PgPool, faults: Switches) -> Bundled {
+    let payments = Taxisvc::new(pool, faults.clone()).payments;
+    let service = Service::new(PAYMENT, faults, payments.handlers());
+    let payments = Router::new()
+        .route("/taxisvc/payments", get(payments::list))
+        .route("/taxisvc/payments/{id}", get(payments::show))
+        .with_state(payments);
+    Bundled::new(service, payments)
+}
+
+/// The documents' routes, as their gateway on port 8088 has them, and the feed of events.
+pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
+    let [call, drive, payment] = [CALL, DRIVE, PAYMENT].map(|kind| places.of(kind));
+    let facade = Facade {
+        api,
+        numbers: Numbers::new(pool.clone()),
+        taxi: Taxisvc::new(pool, Switches::default()),
+        drives: drive.clone(),
+    };
+    Router::new()
+        .route("/calls", get_service(call.forward("")).post(calls::place))
+        .route("/calls/{id}", get_service(call.forward("")))
+        .route("/calls/cancel", post(calls::cancel))
+        .route("/payments", get_service(payment.forward("/taxisvc")))
+        .route("/payments/{id}", get_service(payment.forward("/taxisvc")))
+        .route("/drives", get_service(drive.forward("")))
+        .route("/drives/{id}", get_service(drive.forward("")))
+        .route("/drives/end", post(drives::end))
+        .route("/callViews", get(views::list))
+        .route("/callViews/{id}", get(views::show))
+        .route("/events", get(views::events))
+        .with_state(facade)
+}

@@ -2,6 +2,7 @@
 
 use sqlx::migrate::Migrator;
 
+pub mod audit;
 pub mod faults;
 pub mod forward;
 pub mod numbers;

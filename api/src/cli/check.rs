@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use hansom_engine::{CheckReport, CheckScope, CheckedRun, Finding, Verdict};
-use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{CliError, Exit, database, node};
@@ -98,21 +97,14 @@ fn unread(url: &str, error: &sqlx::Error) -> CliError {
 
 fn print(report: &CheckReport, args: &CheckArgs) -> Result<(), CliError> {
     match args.output {
-        Format::Json => json(report),
-        Format::Jsonl => report.examples.iter().try_for_each(json),
+        Format::Json => output::json(report),
+        Format::Jsonl => report.examples.iter().try_for_each(output::json),
         Format::Ids => {
             let mut broken = report.examples.iter().filter(|run| run.verdict.breaks());
             broken.try_for_each(|run| output::line(&run.workflow_id))
         }
         Format::Table => tables(report, args.workflow_type.as_deref()),
     }
-}
-
-fn json(value: &impl Serialize) -> Result<(), CliError> {
-    let json = serde_json::to_vec(value).map_err(|error| {
-        CliError::new(Exit::Unexpected, "the report has no JSON form").cause(error.to_string())
-    })?;
-    output::bytes(&json)
 }
 
 fn tables(report: &CheckReport, of_type: Option<&str>) -> Result<(), CliError> {

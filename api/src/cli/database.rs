@@ -79,6 +79,13 @@ pub(crate) async fn migrate(pool: &PgPool, partitions: Option<i32>) -> Result<()
     Ok(())
 }
 
+/// A transaction in which everything is read as it is now, and nothing is written.
+pub(crate) async fn snapshot(
+    pool: &PgPool,
+) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
+    pool.begin_with("begin isolation level repeatable read read only").await
+}
+
 /// How many migrations of this binary's a database does not have.
 pub(crate) async fn missing_migrations(url: &str) -> Result<usize, CliError> {
     let mut connection = probe(url).await?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod bench;
 mod check;
 mod database;
@@ -42,6 +43,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Replay every open run of a database with this binary, before a deploy.
     Check(check::CheckArgs),
+    /// Compare the services' books with what the sagas say of themselves.
+    Audit(audit::AuditArgs),
     /// The database: its URL, or a session in it.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
             Command::Service(args) => service::run(&args).await.map(|()| Exit::Ok),
             Command::Migrate(args) => migrate::run(&args).await.map(|()| Exit::Ok),
             Command::Check(args) => check::run(&args).await,
+            Command::Audit(args) => audit::run(&args).await,
             Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),
             Command::Db(command) => db::run(command).await,
             Command::Schedule(command) => schedule::run(command).await,

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
 
 use super::{CliError, Exit};
 
@@ -34,6 +35,14 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), CliError> {
             Err(CliError::new(Exit::Unexpected, "cannot write the answer").cause(error.to_string()))
         }
     }
+}
+
+/// Prints a value of ours as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), CliError> {
+    let json = serde_json::to_vec(value).map_err(|error| {
+        CliError::new(Exit::Unexpected, "the answer has no JSON form").cause(error.to_string())
+    })?;
+    bytes(&json)
 }
 
 /// Prints one line.

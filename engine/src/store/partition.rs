@@ -1,6 +1,6 @@
 //! Which worker owns which partition.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::address::Part;
@@ -26,11 +26,11 @@ pub(crate) async fn create(pool: &PgPool, partitions: i32) -> Result<i32, sqlx::
 }
 
 /// How many partitions this database was created with.
-pub(crate) async fn count(pool: &PgPool) -> Result<i32, sqlx::Error> {
+pub(crate) async fn count(db: impl PgExecutor<'_>) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select value::int as "count!" from hansom.setting where name = 'partitions'"#
     )
-    .fetch_one(pool)
+    .fetch_one(db)
     .await
 }
 

@@ -64,6 +64,27 @@ impl Row {
     }
 }
 
+/// The statuses of the latest runs of these ids; nothing of an id that was never used.
+pub(crate) async fn statuses(
+    db: impl PgExecutor<'_>,
+    parts: &[Part],
+    namespace: &str,
+    workflow_ids: &[String],
+) -> Result<Vec<(String, Status)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select a.workflow_id as "workflow_id!", w.status
+         from unnest($1::int[], $3::text[]) as a (part, workflow_id),
+             lateral (select status from hansom.workflow
+                      where part = a.part and namespace = $2 and workflow_id = a.workflow_id
+                      order by run_no desc limit 1) w"#,
+        parts,
+        namespace,
+        workflow_ids,
+    );
+    let rows = rows.fetch_all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.workflow_id, status_of(row.status))).collect())
+}
+
 /// The latest run of a workflow id.
 pub(crate) async fn latest(
     db: impl PgExecutor<'_>,

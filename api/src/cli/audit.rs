@@ -1,0 +1,195 @@
+//! `hansom audit`: whether the books of the bundled services add up.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+
+use clap::Args;
+use hansom_activities::StoreError;
+use hansom_activities::audit::{Holding, Holdings};
+use hansom_core::Status;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::output::{self, Format};
+use super::{CliError, Exit, database};
+use crate::config::{DatabaseArgs, mask};
+
+/// Compare the services' books with what the sagas say of themselves.
+///
+/// What was charged is given back, or earned by what was completed, or belongs to a saga that
+/// is still under way; nothing is held for a saga that is closed; and every balance is the sum
+/// of its entries. All of it is read from one snapshot, and nothing is written.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exits with 0 when all adds up, 6 when something does not, 7 when the database cannot be \
+    read.\n\nExamples:\n  hansom audit --database-url \"$(hansom db url)\"\n  hansom audit -o json"
+)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Show so many of those that are wrong
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// How to print what was found
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// By currency.
+    totals: BTreeMap<String, Totals>,
+    /// Sagas that the services have something on account of.
+    sagas: u64,
+    /// How much is wrong.
+    breaches: u64,
+    /// The first of it.
+    examples: Vec<Breach>,
+}
+
+/// Sums of one currency.
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    charged: i64,
+    given_back: i64,
+    completed: i64,
+    /// Charged for sagas that are open.
+    under_way: i64,
+    /// What is left, and should not be.
+    difference: i64,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize)]
+struct Breach {
+    workflow_id: Option<String>,
+    detail: String,
+}
+
+pub(crate) async fn run(args: &AuditArgs) -> Result<Exit, CliError> {
+    let config = args.database.resolve()?;
+    let url = database::required_url(&config.database)?;
+    database::check_migrated(url).await?;
+    let pool = database::open(url).await?;
+    let report = audit(&pool, args.limit).await.map_err(|error| {
+        CliError::new(Exit::Unreachable, format!("cannot read the books in {}", mask(url)))
+            .cause(error.source().map_or_else(|| error.to_string(), ToString::to_string))
+    })?;
+    print(&report, args.output)?;
+    Ok(if report.breaches == 0 { Exit::Ok } else { Exit::Failures })
+}
+
+async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
+    let mut transaction = database::snapshot(pool).await?;
+    let mut holdings = Holdings::open(&mut transaction).await?;
+    let mut report = Report::default();
+    loop {
+        let page = holdings.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        let ids: Vec<_> = page.iter().map(|holding| holding.workflow_id.clone()).collect();
+        let statuses = hansom_engine::statuses(holdings.transaction(), &ids).await?;
+        for holding in page {
+            report.sagas += 1;
+            let status = statuses.get(&holding.workflow_id).copied();
+            report.count(&holding, status);
+            if let Some(detail) = breach(&holding, status) {
+                report.breach(Some(holding.workflow_id), detail, limit);
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// What is wrong with what is on account of one saga, if anything is.
+fn breach(holding: &Holding, status: Option<Status>) -> Option<String> {
+    let Holding { currency, taken, given_back, earned, held, kept, .. } = holding;
+    let Some(status) = status else {
+        return Some(format!("no workflow has that id, and {taken} {currency} are charged for it"));
+    };
+    if !status.is_closed() {
+        return (holding.open() < 0 && *taken < *given_back)
+            .then(|| format!("{given_back} {currency} are given back of {taken}"));
+    }
+    let mut wrong = Vec::new();
+    if holding.open() != 0 {
+        wrong.push(format!("{taken} {currency} charged, {given_back} given back, {earned} earned"));
+    }
+    wrong.extend(held.iter().map(|what| format!("{what} is held")));
+    if status != Status::Completed {
+        wrong.extend(kept.iter().map(|what| format!("{what} is kept")));
+        if *earned != 0 {
+            wrong.push(format!("{earned} {currency} earned"));
+        }
+    }
+    (!wrong.is_empty()).then(|| format!("it is {}, and {}", word(status), wrong.join("; ")))
+}
+
+fn word(status: Status) -> String {
+    format!("{status:?}").to_lowercase()
+}
+
+impl Report {
+    fn count(&mut self, holding: &Holding, status: Option<Status>) {
+        let totals = self.totals.entry(holding.currency.clone()).or_default();
+        totals.charged += holding.taken;
+        totals.given_back += holding.given_back;
+        totals.completed += holding.earned;
+        if status.is_some_and(|status| !status.is_closed()) {
+            totals.under_way += holding.open();
+        }
+        totals.difference =
+            totals.charged - totals.given_back - totals.completed - totals.under_way;
+    }
+
+    fn breach(&mut self, workflow_id: Option<String>, detail: String, limit: usize) {
+        self.breaches += 1;
+        if self.examples.len() < limit {
+            self.examples.push(Breach { workflow_id, detail });
+        }
+    }
+
+    fn summary(&self) -> String {
+        match (self.sagas, self.breaches) {
+            (0, 0) => "no saga has anything in the books".to_owned(),
+            (sagas, 0) => format!("{sagas} sagas in the books: all adds up"),
+            (sagas, breaches) => format!("{sagas} sagas in the books: {breaches} breaches"),
+        }
+    }
+}
+
+fn print(report: &Report, format: Format) -> Result<(), CliError> {
+    match format {
+        Format::Json => output::json(report),
+        Format::Jsonl => report.examples.iter().try_for_each(output::json),
+        Format::Ids => {
+            let ids = report.examples.iter().filter_map(|breach| breach.workflow_id.as_deref());
+            ids.into_iter().try_for_each(output::line)
+        }
+        Format::Table => table(report),
+    }
+}
+
+fn table(report: &Report) -> Result<(), CliError> {
+    let rows = report.totals.iter().map(|(currency, totals)| {
+        let Totals { charged, given_back, completed, under_way, difference } = totals;
+        let sums = [charged, given_back, completed, under_way, difference];
+        [vec![currency.clone()], sums.map(i64::to_string).to_vec()].concat()
+    });
+    let header = ["currency", "charged", "given back", "completed", "under way", "difference"];
+    if !report.totals.is_empty() {
+        output::table(&header, rows.collect())?;
+        output::line("")?;
+    }
+    for Breach { workflow_id, detail } in &report.examples {
+        let id = workflow_id.as_deref().unwrap_or("books");
+        output::line(&output::plain(&format!("{id}: {detail}")))?;
+    }
+    let shown = report.examples.len() as u64;
+    if shown < report.breaches {
+        output::line(&format!("and {} more", report.breaches - shown))?;
+    }
+    output::line(&report.summary())
+}

@@ -1,0 +1,74 @@
+//! `hansom audit`: the books of the services against what the sagas say.
+
+#[path = "../processes/mod.rs"]
+mod processes;
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use self::processes::{Server, migrated, run, text};
+
+/// The exit code, and what was found.
+fn audit(url: &str) -> (Option<i32>, Value) {
+    let output = run(&["audit", "-o", "json"], url);
+    let said = text(&output.stderr);
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect(&said))
+}
+
+fn found(report: &Value) -> Vec<(Option<&str>, &str)> {
+    let examples = report["examples"].as_array().into_iter().flatten();
+    examples
+        .map(|breach| {
+            (breach["workflow_id"].as_str(), breach["detail"].as_str().unwrap_or_default())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_charged_is_earned_given_back_or_under_way_and_what_is_not_is_named() {
+    let database = migrated().await;
+    let server = Server::start(database.url());
+    for distance in ["20", "30", "101", "40"] {
+        let call = json!({ "userId": "1", "userName": "nana", "distance": distance });
+        assert_eq!(server.post("/calls", call).await.status, 201);
+    }
+    server.until("/calls/1", |call| call["callStatus"] == "driveStart").await;
+    assert_eq!(server.post("/drives/end", json!({ "driveId": 1 })).await.status, 200);
+    server.until("/calls/2", |call| call["callStatus"] == "driveStart").await;
+    assert_eq!(server.post("/calls/cancel", json!({ "callId": 2 })).await.status, 200);
+    for (call, status) in [(1, "completed"), (2, "cancelled"), (3, "failed")] {
+        let path = format!("/v1/workflows/taxisvc.call.{call}");
+        server.until(&path, |workflow| workflow["status"] == status).await;
+    }
+    server.until("/calls/4", |call| call["callStatus"] == "driveStart").await;
+
+    let (exit, report) = audit(database.url());
+    let totals = json!({
+        "charged": 1_910_000, "given_back": 1_310_000, "completed": 200_000,
+        "under_way": 400_000, "difference": 0,
+    });
+    assert_eq!((exit, &report["totals"]["KRW"], &report["sagas"]), (Some(0), &totals, &json!(4)));
+    let table = text(&run(&["audit"], database.url()).stdout);
+    assert!(table.starts_with("CURRENCY") && table.contains("all adds up"), "{table}");
+
+    let pool = PgPool::connect(database.url()).await.expect("it answers");
+    for mistake in [
+        "delete from taxisvc.payment where call_id = 2 and kind = 'refund'",
+        "update taxisvc.drive set status = 'start' where call_id = 3",
+        "insert into taxisvc.payment (call_id, run, kind, pay_id, fare, reason)
+         values (99, 'r', 'charge', 99, 70, 'fare')",
+    ] {
+        sqlx::raw_sql(mistake).execute(&pool).await.expect("it is done");
+    }
+    let (exit, report) = audit(database.url());
+    assert_eq!((exit, &report["breaches"]), (Some(6), &json!(3)), "{report}");
+    assert_eq!(report["totals"]["KRW"]["difference"], 300_070, "{report}");
+    let breaches = [
+        (Some("taxisvc.call.2"), "it is cancelled, and 300000 KRW charged, 0 given back, 0 earned"),
+        (Some("taxisvc.call.3"), "it is failed, and drive 3 is held"),
+        (Some("taxisvc.call.99"), "no workflow has that id, and 70 KRW are charged for it"),
+    ];
+    let mut found = found(&report);
+    found.sort_unstable();
+    assert_eq!(found, breaches);
+}

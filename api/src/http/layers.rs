@@ -1,16 +1,18 @@
 //! Around every handler: a request id, the accepted formats, and one shape for every error.
 
 use std::any::Any;
+use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::kinds;
+use super::metrics::REQUEST_SECONDS;
 use super::problem::{PROBLEM_JSON, Problem, echo};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,17 +28,54 @@ const MAX_URI: usize = 16 * 1024;
 pub(crate) async fn finish(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let path = request.uri().path().to_owned();
+    let asked = Asked::of(&request);
     let response = match refuse(&request) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };
     let mut response = shape(response, &id, &path);
+    asked.answered(response.status(), &id);
     let value = HeaderValue::from_str(&id).expect("a UUID is ASCII");
     response.headers_mut().insert(REQUEST_ID, value);
     // Payloads are nobody else's business, and a status is old at once.
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
     response
+}
+
+/// A request that is being answered, as it is counted and logged.
+struct Asked {
+    began: Instant,
+    method: Method,
+    /// The route, with the names of its variables: what is asked for has no end of values.
+    route: Option<MatchedPath>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let (method, route) = (request.method().clone(), request.extensions().get().cloned());
+        Self { began: Instant::now(), method, route }
+    }
+
+    fn answered(self, status: StatusCode, request_id: &str) {
+        let took = self.began.elapsed();
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let labels = [
+            ("method", method_label(&self.method).to_owned()),
+            ("route", route.to_owned()),
+            ("status", status.as_str().to_owned()),
+        ];
+        metrics::histogram!(REQUEST_SECONDS, &labels).record(took.as_secs_f64());
+        tracing::debug!(
+            request_id, method = %self.method, route, status = status.as_u16(), ?took, "request"
+        );
+    }
+}
+
+/// Methods that are counted by name; a client may make up any other.
+fn method_label(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 /// What is refused before any route looks at it.
@@ -166,7 +205,6 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use axum::http::StatusCode;
     use axum::routing::get;
     use tower::ServiceExt as _;
     use tower_http::catch_panic::CatchPanicLayer;

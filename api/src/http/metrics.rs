@@ -16,6 +16,9 @@ static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 const BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0, 3_600.0];
 
+/// How long requests take, by method, route and status.
+pub(super) const REQUEST_SECONDS: &str = "hansom_http_request_seconds";
+
 /// What was measured is put together so often, also when nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -29,6 +32,7 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
         // Somebody else's recorder, in a program that has one: this one stays empty.
         let _ = metrics::set_global_recorder(recorder);
         hansom_engine::describe_metrics();
+        metrics::describe_histogram!(REQUEST_SECONDS, "How long requests took to be answered");
         metrics::describe_gauge!("hansom_build_info", "1, with the version of this binary");
         metrics::gauge!("hansom_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         handle

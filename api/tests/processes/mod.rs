@@ -1,8 +1,9 @@
 //! The binary, run as processes: servers, and services beside them.
 #![allow(dead_code, reason = "no test needs all of it")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hansom_postgres::testing::{TestDatabase, database};
@@ -37,6 +38,13 @@ pub(crate) async fn migrated() -> TestDatabase {
     database
 }
 
+/// Asks servers on this machine.
+pub(crate) fn http() -> reqwest::Client {
+    // It fails where the test has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("it has what it needs")
+}
+
 /// What was answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -50,6 +58,7 @@ pub(crate) struct Answer {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -89,16 +98,18 @@ impl Server {
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         let began = Instant::now();
         let method = method.parse().expect("a method");
-        // It fails where the test has one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().expect("it has what it needs");
-        let asked = http.request(method, format!("{}{path}", self.url));
+        let asked = http().request(method, format!("{}{path}", self.url));
         let asked = body.iter().fold(asked, reqwest::RequestBuilder::json);
         let answer = asked.timeout(PATIENCE).send().await.expect("it answers");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await.expect("it answers whole");
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Answer { status, headers, body, took: began.elapsed() }
+    }
+
+    /// What it has logged so far, but for the line that said where it listens.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("nobody panics with it").clone()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -136,8 +147,16 @@ impl Server {
             }
             said.push_str(&line);
         };
-        std::thread::spawn(move || log.read_to_string(&mut String::new()));
-        Self { child, url }
+        let kept = Arc::new(Mutex::new(said));
+        let to = Arc::clone(&kept);
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let mut kept = to.lock().expect("nobody panics with it");
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        Self { child, url, log: kept }
     }
 
     pub(crate) fn ask(&self, args: &[&str]) -> Output {

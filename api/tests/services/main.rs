@@ -1,5 +1,6 @@
 //! The bundled services as processes of their own, killed, slowed and started again.
 
+mod operations;
 #[path = "../processes/mod.rs"]
 mod processes;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use self::processes::{Server, migrated, run, text};
 
-fn call() -> Value {
+pub(crate) fn call() -> Value {
     json!({ "userId": "1", "userName": "nana", "distance": "20" })
 }
 

@@ -3,8 +3,10 @@
 use sqlx::migrate::Migrator;
 
 pub mod audit;
+pub mod bike;
 pub mod faults;
 pub mod forward;
+pub mod move24mall;
 pub mod numbers;
 pub mod page;
 pub mod service;

@@ -16,6 +16,12 @@ pub struct Numbers(Store);
 pub enum Series {
     /// Calls of taxisvc.
     TaxisvcCall,
+    /// Orders of move24mall.
+    MoveOrder,
+    /// Reservations of bikes.
+    BikeReservation,
+    /// Purchases of points.
+    BikeApproval,
 }
 
 impl Numbers {

@@ -11,6 +11,9 @@ impl Store {
     pub(super) async fn next(&self, series: Series) -> Result<i64, StoreError> {
         let sequence = match series {
             Series::TaxisvcCall => "taxisvc.call_id",
+            Series::MoveOrder => "move.order_id",
+            Series::BikeReservation => "bike.reserve_no",
+            Series::BikeApproval => "bike.confirm_id",
         };
         let next =
             sqlx::query_scalar!(r#"select nextval($1::text::regclass) as "next!""#, sequence);

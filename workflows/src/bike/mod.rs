@@ -12,4 +12,4 @@ pub use contract::{
 };
 pub use purchase::{PointPurchase, PurchaseError};
 pub use reservation::{BikeReservation, ReservationError, ReturnBike};
-pub use view::ReservationDashboards;
+pub use view::{PointPurchases, ReservationDashboards};

@@ -51,6 +51,13 @@ impl OrderStatus {
             Self::Cancelled => "호출취소",
         }
     }
+
+    /// From how it is stored and shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Called, Self::Confirmed, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
 }
 
 /// Where its request is, at the manager.
@@ -76,6 +83,13 @@ impl RequestStatus {
             Self::Cancelled => "호출요청취소됨",
         }
     }
+
+    /// From how it is stored and shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Calling, Self::Confirmed, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
 }
 
 /// Where its mover is.
@@ -96,5 +110,10 @@ impl AssignmentStatus {
             Self::Assigned => "할당확정",
             Self::Cancelled => "할당취소",
         }
+    }
+
+    /// From how it is stored and shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Assigned, Self::Cancelled].into_iter().find(|status| status.as_str() == text)
     }
 }

@@ -10,9 +10,14 @@ use super::status::OrderStatus;
 use super::{MoveOrder, Mover};
 use crate::notification::SendNotice;
 
-/// `/moverinfos`: status, mover and last message of every order. The status is null of one that
-/// is not taken yet, or never was.
+/// `/moverinfos`: status, mover and last message of every order. One that is not taken yet, or
+/// never was, is not [`MoverInfos::PLACED`], and has no status.
 pub struct MoverInfos;
+
+impl MoverInfos {
+    /// The field that says whether the order was ever taken: the others are not for show.
+    pub const PLACED: &'static str = "placed";
+}
 
 const STATUS: &str = "status";
 
@@ -28,13 +33,13 @@ impl View for MoverInfos {
         let row = Patch::new().set("id", order.order_id).set("tel", &order.tel);
         let row = row.set("location", &order.location).set("cost", order.cost);
         let row = row.set("moveType", order.move_type).set(STATUS, None::<OrderStatus>);
-        with_mover(row, None).set("lastMessage", None::<&str>)
+        with_mover(row, None).set("lastMessage", None::<&str>).set(Self::PLACED, false)
     }
 
     fn on(fact: &Fact<'_>) -> Option<Patch> {
         let patch = Patch::new();
         if fact.done::<PlaceOrder>().is_some() {
-            return Some(patch.set(STATUS, OrderStatus::Called));
+            return Some(patch.set(STATUS, OrderStatus::Called).set(Self::PLACED, true));
         }
         if fact.done::<ConfirmOrder>().is_some() {
             return Some(patch.set(STATUS, OrderStatus::Confirmed));

@@ -3,7 +3,8 @@ use hansom_core::testing::Script;
 use hansom_core::testing::exhaust::Visit;
 use hansom_core::{ActivityError, Failure, Outcome, Status, Verdict};
 use hansom_workflows::bike::{
-    CancelApproval, CreateApproval, IncreasePoints, PointPurchase, PurchaseError, Taken,
+    CancelApproval, CreateApproval, IncreasePoints, PointPurchase, PointPurchases, PurchaseError,
+    Taken,
 };
 use hansom_workflows::payment::{Charge, Declined, PaymentId, Refund, WasCharged};
 
@@ -51,6 +52,19 @@ fn a_cancellation_while_it_is_paid_gives_the_money_back() {
         script.story()[2..],
         ["unwind", "undo: refund", "undo: cancel_approval", "cancelled"]
     );
+}
+
+#[test]
+fn a_purchase_shows_how_far_it_is() {
+    let progress = |script: &Script<PointPurchase>| {
+        let row = script.row::<PointPurchases>().expect("it has a row");
+        row[PointPurchases::PROGRESS].as_str().map(str::to_owned)
+    };
+    assert_eq!(progress(&bought()), None);
+    assert_eq!(progress(&paid()).as_deref(), Some("requested"));
+    assert_eq!(progress(&paid().complete::<IncreasePoints>(&())).as_deref(), Some("given"));
+    let declined = written_down().refuse::<Charge>(Declined::Card).complete::<CancelApproval>(&());
+    assert_eq!(progress(&declined).as_deref(), Some("cancelled"));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn the_dashboard_says_where_it_is() {
     let row = started().row::<ReservationDashboards>().unwrap();
     assert_eq!(
         row.to_string(),
-        r#"{"bikeId":1,"reserveNo":"1","reserveStatus":"예약시작","userId":10}"#
+        r#"{"bikeId":1,"created":true,"reserveNo":"1","reserveStatus":"예약시작","userId":10}"#
     );
     let script = started().update("return", &ReturnBike {}).complete::<FreeBike>(&());
     assert_eq!(status(&script), "예약시작");

@@ -243,7 +243,10 @@ fn the_customer_sees_where_the_order_is_who_comes_and_what_was_said_last() {
 #[test]
 fn an_order_that_was_never_taken_is_not_seen_as_cancelled() {
     let lost = strict().complete::<RequestAssignment>(&()).lose::<PlaceOrder>();
-    assert_eq!(seen(&lost.complete::<CancelOrder>(&())), ["-", "-", "-"]);
+    let cancelled = lost.complete::<CancelOrder>(&());
+    assert_eq!(seen(&cancelled), ["-", "-", "-"]);
+    assert_eq!(cancelled.row::<MoverInfos>().expect("it has a row")[MoverInfos::PLACED], false);
+    assert_eq!(confirmed().row::<MoverInfos>().expect("it has a row")[MoverInfos::PLACED], true);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityOptions, Answers, Direction, ErasedHandler, Handlers, OnUnknown, Running, WorkflowType,
-    Workflows,
+    ActivityOptions, Answers, Direction, ErasedHandler, Handlers, OnUnknown, Running,
+    WhenUnavailable, WorkflowType, Workflows,
 };
 
 use crate::EngineError;
@@ -97,12 +97,21 @@ impl Registry {
 
     /// What follows when nobody knows whether a step, or the action of a probe, happened.
     pub(crate) fn on_unknown(&self, running: &Running) -> OnUnknown {
+        self.of_the_action(running).on_unknown
+    }
+
+    /// What follows when an attempt of a step, or of its probe, cannot be sent.
+    pub(crate) fn when_unavailable(&self, running: &Running) -> WhenUnavailable {
+        self.of_the_action(running).when_unavailable
+    }
+
+    fn of_the_action(&self, running: &Running) -> ActivityOptions {
         let (activity, options) = match &running.probed {
             Some(action) => (&action.activity, &action.options),
             None => (&running.call.activity, &running.options),
         };
         let declared = || self.declared(activity).map(|[options, _]| options);
-        options.as_deref().copied().or_else(declared).unwrap_or_default().on_unknown
+        options.as_deref().copied().or_else(declared).unwrap_or_default()
     }
 
     pub(crate) fn transaction(&self, activity: &str) -> Option<&ErasedTransaction> {

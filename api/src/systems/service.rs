@@ -77,7 +77,9 @@ async fn perform(
     match handler.handle(&request, cx).await {
         Attempt::Done(output) => Ok(Json(Reply::Done(output))),
         Attempt::Refused(error) => Ok(Json(Reply::Refused(error))),
-        Attempt::Failed { reason, retry_after } => {
+        // To whoever asked it was sent.
+        Attempt::Failed { reason, retry_after }
+        | Attempt::Unavailable { reason, after: retry_after } => {
             let problem = Problem::new(kinds::SERVICE_DOWN, reason);
             let seconds = retry_after.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX));
             Err(seconds.into_iter().fold(problem, Problem::retry_after))

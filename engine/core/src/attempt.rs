@@ -18,6 +18,13 @@ pub enum Attempt {
         /// When the service asked to be called again.
         retry_after: Option<Duration>,
     },
+    /// It was not sent, and so none was made ([`Failure::Unavailable`]).
+    Unavailable {
+        /// Why not.
+        reason: String,
+        /// When it may be sent, if that is known.
+        after: Option<Duration>,
+    },
 }
 
 impl Attempt {
@@ -34,6 +41,9 @@ impl Attempt {
             Err(Failure::Refused(error)) => Payload::of(&error).map(Self::Refused),
             Err(Failure::Retry { reason, after }) => {
                 return Self::Failed { reason: reason.to_string(), retry_after: after };
+            }
+            Err(Failure::Unavailable { reason, after }) => {
+                return Self::Unavailable { reason: reason.to_string(), after };
             }
         };
         match encoded {

@@ -189,7 +189,8 @@ pub enum ActivityError<E> {
         /// The last technical failure.
         reason: String,
     },
-    /// Retries ran out, and the probe found that it did not happen: there is nothing to undo.
+    /// Retries ran out, and the probe found that it did not happen; or, after 0 attempts, nothing
+    /// of it was ever sent ([`crate::WhenUnavailable::Fail`]). There is nothing to undo.
     #[error("not done after {attempts} attempts: {reason}")]
     NotDone {
         /// How many attempts were made.

@@ -55,6 +55,18 @@ pub enum Failure<E> {
         /// When the service asked to be called again.
         after: Option<Duration>,
     },
+    /// The request was **not sent**: its service is known to be in trouble. No attempt was
+    /// made, so that none counts; what follows is for the step to say
+    /// ([`crate::WhenUnavailable`]).
+    ///
+    /// Only where nothing has left this process. A step of which nothing was ever sent ends as
+    /// not done, and its undo is not run.
+    Unavailable {
+        /// Why it was not sent: `breaker of payment is open`.
+        reason: Box<dyn Error + Send + Sync>,
+        /// When it may be sent, if that is known.
+        after: Option<Duration>,
+    },
 }
 
 impl<E> Failure<E> {

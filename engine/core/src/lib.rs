@@ -82,7 +82,7 @@ pub use id::is_id;
 pub use ledger::{Child, Ledger, News, Order, Probed, Rang, Running};
 pub use machine::{Machine, WorkflowType};
 pub use message::{Signal, SignalType, Update, UpdateType};
-pub use options::{ActivityOptions, OnUnknown, RetryPolicy};
+pub use options::{ActivityOptions, OnUnknown, RetryPolicy, WhenUnavailable};
 pub use pulse::Pulse;
 pub use status::{Outcome, Status, UndoStatus};
 pub use step::{Step, StepWithoutUndo};

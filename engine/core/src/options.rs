@@ -78,6 +78,26 @@ impl RetryPolicy {
         }
     }
 
+    /// How long an attempt that could not be sent is held back, the `held`-th time in a row
+    /// (from 1): at least for as long as its service is known to take no requests (`after`), and
+    /// the longer the more often. The bounds are those of a failed attempt; it is spread over the
+    /// upper half of its range, so that a day of this is about 2 000 waits and no 17 000.
+    /// `None` where the total budget would be over by then.
+    pub fn hold(
+        &self,
+        held: u32,
+        elapsed: Duration,
+        after: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
+        let half = self.bound(held) / 2;
+        let spread = Duration::try_from_secs_f64(half.as_secs_f64() * jitter.clamp(0.0, 1.0));
+        let least = after.unwrap_or_default().min(Self::RETRY_AFTER_MAX).max(half);
+        let wait = least.saturating_add(spread.unwrap_or(half));
+        let over = |budget| elapsed.saturating_add(wait) > budget;
+        (!self.total_budget.is_some_and(over)).then_some(wait)
+    }
+
     fn bound(&self, attempt: u32) -> Duration {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let factor = self.backoff_coefficient.max(1.0).powi(exponent);
@@ -107,6 +127,33 @@ pub struct ActivityOptions {
     /// What follows when attempts run out. Default [`OnUnknown::Verify`].
     #[serde(default, skip_serializing_if = "OnUnknown::is_default")]
     pub on_unknown: OnUnknown,
+    /// What follows when an attempt cannot be sent. Default [`WhenUnavailable::Wait`].
+    #[serde(default, skip_serializing_if = "WhenUnavailable::is_default")]
+    pub when_unavailable: WhenUnavailable,
+}
+
+/// What follows when an attempt of an action could not be sent, because its service is known to
+/// be in trouble ([`crate::Failure::Unavailable`]).
+///
+/// Undos and what follows the pivot wait, whatever is said here. The probe of an action does as
+/// the action does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnavailable {
+    /// It is held back, and tried again later: no attempt was made, so that none counts. Only
+    /// [`ActivityOptions::schedule_to_close`] and [`RetryPolicy::total_budget`] end that.
+    #[default]
+    Wait,
+    /// The step ends at once, for whoever waits for it: as [`crate::ActivityError::NotDone`]
+    /// after 0 attempts where nothing of it was sent, and else as if its attempts had run out.
+    Fail,
+}
+
+impl WhenUnavailable {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What follows when the attempts of an action run out, and nobody knows whether it happened.
@@ -144,6 +191,7 @@ impl Default for ActivityOptions {
             schedule_to_close: None,
             heartbeat: None,
             on_unknown: OnUnknown::Verify,
+            when_unavailable: WhenUnavailable::Wait,
         }
     }
 }
@@ -178,8 +226,25 @@ impl ActivityOptions {
         jitter: f64,
     ) -> Option<Duration> {
         let wait = self.retry.next(attempt, elapsed, retry_after, jitter)?;
+        self.is_in_time(elapsed, wait).then_some(wait)
+    }
+
+    /// How long an attempt that could not be sent is held back, as [`RetryPolicy::hold`];
+    /// `None` also where it would begin after `schedule_to_close`.
+    pub fn hold(
+        &self,
+        held: u32,
+        elapsed: Duration,
+        after: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
+        let wait = self.retry.hold(held, elapsed, after, jitter)?;
+        self.is_in_time(elapsed, wait).then_some(wait)
+    }
+
+    fn is_in_time(&self, elapsed: Duration, wait: Duration) -> bool {
         let begins = elapsed.saturating_add(wait);
-        self.schedule_to_close.is_none_or(|limit| begins < limit).then_some(wait)
+        self.schedule_to_close.is_none_or(|limit| begins < limit)
     }
 }
 
@@ -225,6 +290,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn the_wait_doubles_up_to_its_maximum() {
@@ -276,6 +342,45 @@ mod tests {
         assert_eq!(options.attempt_limit(SECOND), 4 * SECOND);
         assert_eq!(options.attempt_limit(9 * SECOND), Duration::ZERO);
         assert_eq!(options.unlimited().attempt_limit(9 * SECOND), options.start_to_close);
+    }
+
+    #[test]
+    fn what_is_held_back_waits_for_its_service_and_longer_each_time() {
+        let policy = RetryPolicy::default();
+        let after = Some(5 * SECOND);
+        let hold = |jitter| move |n| policy.hold(n, SECOND, after, jitter).unwrap().as_secs_f64();
+        assert_eq!(
+            (1..=9).map(hold(0.0)).collect::<Vec<_>>(),
+            [5., 5., 5., 5., 8., 16., 30., 30., 30.]
+        );
+        assert_eq!(
+            (1..=9).map(hold(1.0)).collect::<Vec<_>>(),
+            [5.5, 6., 7., 9., 16., 32., 60., 60., 60.]
+        );
+        let mut waits = (1..).map(hold(0.5));
+        let mut time = 0.0;
+        let a_day = std::iter::from_fn(|| {
+            time += waits.next()?;
+            (time < 86_400.0).then_some(())
+        });
+        let a_day = a_day.count();
+        assert!((1_500..2_500).contains(&a_day), "{a_day} events of a day");
+        assert_eq!(
+            policy.hold(1, SECOND, Some(48 * HOUR), 0.0),
+            Some(RetryPolicy::RETRY_AFTER_MAX)
+        );
+    }
+
+    #[test]
+    fn a_limit_of_all_attempts_holds_also_for_what_is_held_back() {
+        let limit = Some(9 * SECOND);
+        let options = ActivityOptions { schedule_to_close: limit, ..ActivityOptions::default() };
+        let after = Some(5 * SECOND);
+        assert_eq!(options.hold(1, 3 * SECOND, after, 0.0), Some(5 * SECOND));
+        assert_eq!(options.hold(1, 4 * SECOND, after, 0.0), None, "it would begin at the limit");
+        let policy = RetryPolicy { total_budget: limit, ..RetryPolicy::default() };
+        assert_eq!(policy.hold(1, 4 * SECOND, after, 0.0), Some(5 * SECOND));
+        assert_eq!(policy.hold(1, 5 * SECOND, after, 0.0), None);
     }
 
     #[test]

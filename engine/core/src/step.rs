@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::context::{Answer, carried};
 use crate::{
     Activity, ActivityError, ActivityOptions, Call, Command, Committed, Ctx, Harmless, Never,
-    OnUnknown, Payload, RetryPolicy, Seq, StuckReason,
+    OnUnknown, Payload, RetryPolicy, Seq, StuckReason, WhenUnavailable,
 };
 
 /// A payload, or why the body stops where it is handed out.
@@ -104,6 +104,28 @@ impl<A: Activity> StepWithoutUndo<A> {
         self
     }
 
+    /// Overrides what follows when an attempt of this step cannot be sent.
+    ///
+    /// ```
+    /// # use hansom_core::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Charge;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Refund;
+    /// # impl Activity for Charge { const NAME: &'static str = "charge"; type Output = (); type Error = Never; }
+    /// # impl Activity for Refund { const NAME: &'static str = "refund"; type Output = (); type Error = Never; }
+    /// # async fn body(ctx: Ctx) -> bool {
+    /// let charge = ctx.run(Charge).when_unavailable(WhenUnavailable::Fail); // somebody waits
+    /// match charge.undo(Refund).await {
+    ///     Err(ActivityError::NotDone { .. }) => false, // the ride stays open: pay again later
+    /// #   _ => true,
+    ///     // ...
+    /// }
+    /// # }
+    /// ```
+    pub fn when_unavailable(mut self, then: WhenUnavailable) -> Self {
+        self.0 = self.0.when_unavailable(then);
+        self
+    }
+
     /// Past the pivot there is nothing to undo, and no end of trying: the
     /// ledger knows, so that nothing has to be written down.
     fn unlimited(self) -> Step<A> {
@@ -154,6 +176,12 @@ impl<A: Activity> Step<A> {
     /// Overrides what follows when nobody knows whether this step happened.
     pub fn on_unknown(mut self, then: OnUnknown) -> Self {
         self.own_options().on_unknown = then;
+        self
+    }
+
+    /// Overrides what follows when an attempt of this step cannot be sent.
+    pub fn when_unavailable(mut self, then: WhenUnavailable) -> Self {
+        self.own_options().when_unavailable = then;
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansom_core::{
     ActivityOptions, Because, Call, Cause, ChildOutcome, Command, Continued, Event, OnUnknown,
     Origin, Owed, Parent, ParentClose, Payload, RetryPolicy, Seq, StartChild, StuckReason,
-    Timestamp, UpdateAnswer,
+    Timestamp, UpdateAnswer, WhenUnavailable,
 };
 
 fn payload() -> Payload {
@@ -25,6 +25,8 @@ fn every_event() -> Vec<(Event, &'static str)> {
         on_unknown: OnUnknown::Park,
         ..options
     };
+    let when_unavailable = WhenUnavailable::Fail;
+    let impatient = ActivityOptions { when_unavailable, ..ActivityOptions::default() };
     let asked = Event::Asked;
     let text = || "x".to_owned();
     let run = |undo, options| {
@@ -60,6 +62,20 @@ fn every_event() -> Vec<(Event, &'static str)> {
             Event::AttemptFailed { seq, attempt: 1, reason: text(), retry_at: Timestamp(5) },
             r#"{"attempt_failed":{"seq":3,"attempt":1,"reason":"x","retry_at":5}}"#,
         ),
+        (
+            Event::HeldBack {
+                seq,
+                attempt: 1,
+                reason: text(),
+                retry_at: Timestamp(5),
+                sent: false,
+            },
+            r#"{"held_back":{"seq":3,"attempt":1,"reason":"x","retry_at":5}}"#,
+        ),
+        (
+            Event::HeldBack { seq, attempt: 1, reason: text(), retry_at: Timestamp(5), sent: true },
+            r#"{"held_back":{"seq":3,"attempt":1,"reason":"x","retry_at":5,"sent":true}}"#,
+        ),
         (Event::AttemptLost { seq, attempt: 1 }, r#"{"attempt_lost":{"seq":3,"attempt":1}}"#),
         (Event::Fired { seq }, r#"{"fired":{"seq":3}}"#),
         (
@@ -70,6 +86,10 @@ fn every_event() -> Vec<(Event, &'static str)> {
         (
             Event::Stuck { reason: StuckReason::UndoExhausted, detail: text(), seq: None },
             r#"{"stuck":{"reason":"undo_exhausted","detail":"x"}}"#,
+        ),
+        (
+            run(None, Some(Box::new(impatient))),
+            r#"{"run":{"activity":"a","request":7,"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10},"start_to_close":10000,"when_unavailable":"fail"}}}"#,
         ),
         (
             asked(Command::Run {

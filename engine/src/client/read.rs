@@ -204,6 +204,7 @@ fn now(ledger: &Ledger) -> Now {
         attempt: running.attempt,
         retry_at: running.retry_at.map(to_time),
         last_failure: running.last_failure.clone(),
+        held_back: running.held > 0 && !running.parked,
         verifying: running.direction == Direction::Verify,
         parked: running.parked,
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Machine, Timestamp};
+use hansom_core::{Machine, Status, Timestamp};
 use uuid::Uuid;
 
 use super::resident::Resident;
@@ -70,6 +70,10 @@ impl Owner {
         });
         // Once it is past that place, the next one is another.
         run.panics = panics.filter(|_| run.machine.fault().is_some()).unwrap_or_default();
+        // What was under way under another owner may have been sent; a stuck run is not hot.
+        if (cached.hot || cached.status == Status::Stuck) && panics.is_none() {
+            run.machine.ledger_mut().doubt();
+        }
         // A body that begins anew under the same owner has lost nothing.
         self.take_up(run, cached.hot && !holding.clean && panics.is_none(), now);
         for wake in wakes {

@@ -192,7 +192,8 @@ impl Owner {
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
         let Answer { run, seq, attempt, ended, said } = answer;
         self.with(run, now, |run, scene| {
-            let over = !matches!(ended, Attempt::Failed { .. }) && run.machine.awaits(seq, attempt);
+            let goes_on = matches!(ended, Attempt::Failed { .. } | Attempt::Unavailable { .. });
+            let over = !goes_on && run.machine.awaits(seq, attempt);
             if said && over {
                 scene.batch.after.silent.push((run.address.part, run.address.run, seq));
             }

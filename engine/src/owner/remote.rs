@@ -139,13 +139,17 @@ impl Resident {
         }
     }
 
-    /// Whether it waits for an attempt: under way here, or left to the next owner.
+    /// Whether it waits for an attempt: under way here, or left to the next owner; or held back,
+    /// and perhaps sent by the last one.
     pub(crate) fn is_busy(&self) -> bool {
         let ledger = self.machine.ledger();
         let stuck = ledger.status() == Status::Stuck;
         let mut running = ledger.running().iter();
-        let here =
-            running.any(|(seq, running)| running.is_under_way() && !self.elsewhere.contains(seq));
+        let here = running.any(|(seq, running)| {
+            let under_way = running.is_under_way() && !self.elsewhere.contains(seq);
+            // What memory has to reckon with must be in history before it leaves memory.
+            under_way || (running.is_doubted() && !running.is_under_way())
+        });
         (!stuck && here) || self.wants_replay()
     }
 

@@ -9,7 +9,7 @@
 //! Modelled:
 //! * workers: commits that are cut, or whose answer is lost; burials, kills, handovers, patient or
 //!   not; pages that arrive late; runs that leave memory; clocks that disagree;
-//! * attempts: refusals, failures, losses, answers that come twice or late; services that keep our
+//! * attempts: refusals, failures, losses, breakers that are open, answers that come twice or late; services that keep our
 //!   keys, so that what histories say is compared with what was done; probes; attempts elsewhere,
 //!   from the offer to the outcome, withdrawn, expired, and settled too late;
 //! * runs: undos, races, timers, deadlines, pivots, bodies that panic and are replayed, changes,
@@ -41,7 +41,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::Timestamp;
+use hansom_core::{Attempt, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
@@ -90,6 +90,8 @@ struct Mood {
     clumsy: u32,
     /// Nobody performs actions elsewhere.
     deserted: bool,
+    /// Of twenty attempts so many are not sent.
+    shut: u32,
 }
 
 impl World {
@@ -105,6 +107,7 @@ impl World {
         };
         let clumsy = [0, 0, 0, 0, 0, 3, 3, 10][random.random_range(0..8)];
         let deserted = random.random_range(0..8) == 0;
+        let shut = [0, 1, 2, 10][random.random_range(0..4)];
         Self {
             random,
             registry,
@@ -116,7 +119,7 @@ impl World {
             letters: Vec::new(),
             beyond: Beyond::default(),
             acknowledged: HashSet::new(),
-            mood: Mood { danger, failing, lively, clumsy, deserted },
+            mood: Mood { danger, failing, lively, clumsy, deserted, shut },
             tally,
         }
     }
@@ -203,6 +206,14 @@ impl World {
 
     fn perform(&mut self, at: usize, index: usize, again: bool) {
         let (luck, now) = (self.fortune(), self.now_of(at));
+        let shut = self.mood.shut;
+        // It is not sent: neither now nor later.
+        if !again && self.chance(shut, 20) {
+            let after = [None, Some(Duration::from_secs(5))][self.random.random_range(0..2)];
+            let reason = "a breaker is open".to_owned();
+            let answer = Attempt::Unavailable { reason, after };
+            return self.workers[at].answer(index, answer, false, now);
+        }
         let dispatch = &self.workers[at].attempts[index];
         let answer = self.services.perform(&dispatch.call.activity, &dispatch.context(), luck);
         self.workers[at].answer(index, answer, again, now);

@@ -55,11 +55,17 @@ impl Attempts {
             Err(error) => (Attempt::failed(format!("what it undoes: {error}")), false),
         };
         let Dispatch { address, seq, attempt, call, .. } = dispatch;
-        if let Attempt::Failed { reason, .. } = &ended {
-            tracing::warn!(
+        match &ended {
+            Attempt::Failed { reason, .. } => tracing::warn!(
                 workflow_id = %address.workflow_id, run = %address.run, part = address.part,
                 activity = %call.activity, attempt, reason, "attempt_failed"
-            );
+            ),
+            // One line for each would be a flood: whoever holds them back says so once.
+            Attempt::Unavailable { reason, .. } => tracing::debug!(
+                workflow_id = %address.workflow_id, run = %address.run, part = address.part,
+                activity = %call.activity, attempt, reason, "attempt_held_back"
+            ),
+            Attempt::Done(_) | Attempt::Refused(_) => {}
         }
         Some(Answer { run: address.run, seq, attempt, ended, said })
     }

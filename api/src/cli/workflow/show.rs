@@ -188,7 +188,8 @@ pub(crate) fn description(answer: &Answer) -> Result<(), CliError> {
 fn how_activity(activity: &Row) -> String {
     let undo = activity.get("undo_of").and_then(Value::as_u64);
     let undo = undo.map_or(String::new(), |of| format!("undo of {of}"));
-    let how = [said(activity, "verifying"), said(activity, "parked"), undo];
+    let held = said(activity, "held_back").replace('_', " ");
+    let how = [held, said(activity, "verifying"), said(activity, "parked"), undo];
     how.into_iter().filter(|how| !how.is_empty()).collect::<Vec<_>>().join(", ")
 }
 

@@ -124,6 +124,13 @@ impl Story {
                 self.updates.insert(text(details, "id"), update.clone());
                 format!("update_requested {update}")
             }
+            "held_back" => {
+                let again = details.get("retry_at").and_then(Value::as_i64).map(time_of_day);
+                let reason = take(details, "reason");
+                let why = format!("{reason}, again at {}", again.unwrap_or_default());
+                *details = Details::from_iter([("reason".to_owned(), why.into())]);
+                format!("{name} {}", self.named(seq).name)
+            }
             "stuck" => format!("stuck {} {}", take(details, "reason"), self.named(seq).name),
             _ => format!("{name} {}", self.named(seq).name),
         }
@@ -192,8 +199,7 @@ fn after(word: &str, name: &str) -> String {
 fn rest(details: &Details) -> String {
     let told = details.iter().map(|(name, value)| match (value.as_i64(), value.as_str()) {
         (Some(micros), _) if name.ends_with("_at") || ["at", "deadline"].contains(&&**name) => {
-            let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
-            (name, time.with_timezone(&Local).format("%H:%M:%S%.3f").to_string())
+            (name, time_of_day(micros))
         }
         (_, Some(text)) if ["reason", "detail"].contains(&&**name) => (name, text.to_owned()),
         _ => (name, value.to_string()),
@@ -205,6 +211,11 @@ fn rest(details: &Details) -> String {
             many.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
         }
     }
+}
+
+fn time_of_day(micros: i64) -> String {
+    let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    time.with_timezone(&Local).format("%H:%M:%S%.3f").to_string()
 }
 
 fn clock(text: &str) -> String {

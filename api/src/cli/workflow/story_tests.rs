@@ -47,6 +47,18 @@ fn what_came_of_a_command_names_the_command() {
 }
 
 #[test]
+fn what_is_held_back_says_why_and_when_it_is_tried_again() {
+    let run = json!({"activity": "charge", "request": 1});
+    let reason = "breaker of payment is open";
+    let held = json!({"seq": 0, "attempt": 1, "reason": reason, "retry_at": 5_000_000});
+    let again = time_of_day(5_000_000);
+    assert_eq!(
+        told(&[("run", run), ("held_back", held)])[1],
+        format!("0|held_back charge|breaker of payment is open, again at {again}")
+    );
+}
+
+#[test]
 fn a_child_an_update_and_their_ends_are_told_by_name() {
     let child = json!({"type": "ride", "workflow_id": "there", "input": 10});
     let refused = json!({"refused": {"error": "late"}});

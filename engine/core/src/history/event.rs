@@ -62,7 +62,8 @@ pub enum Event {
         reason: String,
     },
     /// Attempts of the activity at `seq` ran out, and its probe says that its effect did not
-    /// happen and will not; or, with no attempts, its workflow unwound before there was one.
+    /// happen and will not; or, with no attempts, there was none before its workflow unwound, or
+    /// before it was given up.
     NotDone {
         /// Which command.
         seq: Seq,
@@ -81,6 +82,21 @@ pub enum Event {
         reason: String,
         /// When the next attempt is due.
         retry_at: Timestamp,
+    },
+    /// An attempt could not be sent, and is held back: it does not count.
+    HeldBack {
+        /// Which command.
+        seq: Seq,
+        /// The attempt that was not sent, from 1; the next one has the same number.
+        attempt: u32,
+        /// Why it was not sent.
+        reason: String,
+        /// When it is tried again.
+        retry_at: Timestamp,
+        /// An earlier try of it may have been sent after all: by an owner that did not see its
+        /// end.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sent: bool,
     },
     /// The worker was lost with an attempt in flight; the next one counts from here.
     AttemptLost {

@@ -50,6 +50,14 @@ pub(super) enum Wire {
         reason: String,
         retry_at: Timestamp,
     },
+    HeldBack {
+        seq: Seq,
+        attempt: u32,
+        reason: String,
+        retry_at: Timestamp,
+        #[serde(default)]
+        sent: bool,
+    },
     AttemptLost {
         seq: Seq,
         attempt: u32,
@@ -149,6 +157,9 @@ impl From<Wire> for Event {
             Wire::NotDone { seq, attempts, reason } => Self::NotDone { seq, attempts, reason },
             Wire::AttemptFailed { seq, attempt, reason, retry_at } => {
                 Self::AttemptFailed { seq, attempt, reason, retry_at }
+            }
+            Wire::HeldBack { seq, attempt, reason, retry_at, sent } => {
+                Self::HeldBack { seq, attempt, reason, retry_at, sent }
             }
             Wire::AttemptLost { seq, attempt } => Self::AttemptLost { seq, attempt },
             Wire::Fired { seq } => Self::Fired { seq },

@@ -81,15 +81,21 @@ impl Ledger {
             }
             Event::AttemptFailed { seq, reason, retry_at, .. } => {
                 if let Some(running) = self.running.get_mut(seq) {
-                    running.attempt += 1;
-                    running.retry_at = Some(*retry_at);
-                    running.last_failure = Some(reason.clone());
+                    running.was_sent();
+                    running.wait(reason, *retry_at);
+                    self.set_alarm(*seq, *retry_at);
+                }
+            }
+            Event::HeldBack { seq, reason, retry_at, sent, .. } => {
+                if let Some(running) = self.running.get_mut(seq) {
+                    running.hold(*sent);
+                    running.wait(reason, *retry_at);
                     self.set_alarm(*seq, *retry_at);
                 }
             }
             Event::AttemptLost { seq, .. } => {
                 if let Some(running) = self.running.get_mut(seq) {
-                    running.attempt += 1;
+                    running.was_sent();
                     running.lost += 1;
                     self.news.dispatch.push(*seq);
                 }
@@ -262,8 +268,7 @@ impl Ledger {
         if let Some(seq) = seq {
             self.drop_alarm(seq);
             if let Some(running) = self.running.get_mut(&seq) {
-                running.parked = true;
-                running.retry_at = None;
+                running.park();
             }
         }
     }
@@ -336,6 +341,12 @@ impl Ledger {
         for seq in timers {
             self.drop_alarm(seq);
         }
+    }
+
+    /// What is under way or held back may have been sent by an owner that this one knows
+    /// nothing of: until history says so itself, it counts as sent here.
+    pub fn doubt(&mut self) {
+        self.running.values_mut().for_each(|running| running.doubt());
     }
 
     /// An alarm rang: a retry becomes due, or a timer is to fire.

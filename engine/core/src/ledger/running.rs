@@ -22,6 +22,12 @@ pub struct Running {
     pub attempt: u32,
     /// How many attempts were lost with their worker.
     pub lost: u32,
+    /// How often in a row the attempt that is next was held back, because it could not be sent.
+    pub held: u32,
+    /// Whether anything of it may have been sent.
+    pub sent: bool,
+    /// That it may is not in history, but what its owner has to reckon with.
+    pub(super) doubted: bool,
     /// When the first attempt was asked for.
     pub since: Timestamp,
     /// When the next attempt is due; `None` while one is under way.
@@ -68,6 +74,9 @@ impl Running {
             because: None,
             attempt: 1,
             lost: 0,
+            held: 0,
+            sent: false,
+            doubted: false,
             since,
             retry_at: None,
             parked: false,
@@ -97,9 +106,53 @@ impl Running {
         let (attempts, reason) = match &self.probed {
             Some(probed) => (probed.attempts, Some(probed.reason.clone())),
             None if self.parked => (self.attempt, self.last_failure.clone()),
+            None if self.held > 0 => (self.made_before(), self.last_failure.clone()),
             None => own(),
         };
         (attempts, reason.unwrap_or_default())
+    }
+
+    /// Attempts that were made before the one that could not be sent.
+    pub fn made_before(&self) -> u32 {
+        self.attempt.saturating_sub(1).max(u32::from(self.sent))
+    }
+
+    /// Whether history has yet to hear that it may have been sent.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// Of undos and probes nothing follows from it.
+    pub(super) fn doubt(&mut self) {
+        if self.direction != Direction::Do {
+            return;
+        }
+        self.doubted |= !self.sent;
+        self.sent = true;
+    }
+
+    /// An attempt has come to nothing; the next one is another.
+    pub(super) fn was_sent(&mut self) {
+        self.attempt += 1;
+        (self.sent, self.doubted, self.held) = (true, false, 0);
+    }
+
+    /// An attempt could not be sent; the next one is the same.
+    pub(super) fn hold(&mut self, sent: bool) {
+        self.held = self.held.saturating_add(1);
+        self.sent |= sent;
+        self.doubted &= !sent;
+    }
+
+    /// It waits for an operator: what attempts it had have come to nothing.
+    pub(super) fn park(&mut self) {
+        (self.parked, self.retry_at) = (true, None);
+        (self.sent, self.doubted) = (true, false);
+    }
+
+    pub(super) fn wait(&mut self, reason: &str, until: Timestamp) {
+        self.retry_at = Some(until);
+        self.last_failure = Some(reason.to_owned());
     }
 
     /// Attempts ran out: from here on its probe is asked.
@@ -122,7 +175,7 @@ impl Running {
     /// Attempts keep their numbers, so that a late answer is not taken for a new one.
     fn begin_anew(&mut self, at: Timestamp) {
         self.before = self.attempt;
-        self.attempt += 1;
+        self.was_sent();
         (self.lost, self.since) = (0, at);
     }
 

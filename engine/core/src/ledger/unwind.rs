@@ -18,7 +18,12 @@ impl Ledger {
             self.running.iter().filter(|(_, running)| running.direction != Direction::Undo);
         if let Some((seq, running)) = forward.find(|(_, running)| !running.is_under_way()) {
             let (attempts, reason) = running.given_up();
-            return Some(Event::Unknown { seq: *seq, attempts, reason });
+            return Some(if running.sent {
+                Event::Unknown { seq: *seq, attempts, reason }
+            } else {
+                // Held back since it was asked for: there is nothing to undo.
+                Event::NotDone { seq: *seq, attempts: 0, reason }
+            });
         }
         let mut children = self
             .children

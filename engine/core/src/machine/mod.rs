@@ -93,6 +93,7 @@ impl Machine {
             // History, not news, to a body.
             Event::Asked(_)
             | Event::AttemptFailed { .. }
+            | Event::HeldBack { .. }
             | Event::AttemptLost { .. }
             | Event::Verifying { .. }
             | Event::Retried { .. }

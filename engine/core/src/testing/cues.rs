@@ -45,6 +45,24 @@ impl<W: Workflow> Script<W> {
         self.cue(Event::NotDone { seq, attempts: 3, reason })
     }
 
+    /// The earliest unanswered `A` cannot be sent, and is held back: nobody hears of that, but
+    /// while it waits a cancellation ends it as not done.
+    #[must_use]
+    pub fn hold_back<A: Activity>(self) -> Self {
+        let seq = self.waiting(A::NAME);
+        let (attempt, reason) = (self.ledger().running()[&seq].attempt, "held back".to_owned());
+        let retry_at = self.now().after(Duration::from_secs(5));
+        self.cue(Event::HeldBack { seq, attempt, reason, retry_at, sent: false })
+    }
+
+    /// The earliest unanswered `A` cannot be sent, and does not wait until it can:
+    /// [`crate::WhenUnavailable::Fail`].
+    #[must_use]
+    pub fn fail_unsent<A: Activity>(self) -> Self {
+        let (seq, reason) = (self.waiting(A::NAME), "held back".to_owned());
+        self.cue(Event::NotDone { seq, attempts: 0, reason })
+    }
+
     /// Nobody knows whether the earliest unanswered `A` happened, and it asks for a person then.
     #[must_use]
     pub fn park<A: Activity>(self) -> Self {

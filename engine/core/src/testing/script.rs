@@ -97,10 +97,9 @@ impl<W: Workflow> Script<W> {
         self.now = self.now.max(at);
         match self.machine.ledger_mut().ring(seq) {
             Rang::Deadline => self.cue(Event::DeadlinePassed {}),
-            rang => {
-                assert_eq!(rang, Rang::Timer, "a script has no retries");
-                self.cue(Event::Fired { seq })
-            }
+            Rang::Timer => self.cue(Event::Fired { seq }),
+            // What was held back waits for its answer again.
+            Rang::Retry | Rang::Nothing => self,
         }
     }
 
@@ -180,6 +179,10 @@ impl<W: Workflow> Script<W> {
     /// The story so far, as it would be stored.
     pub fn history(&self) -> &[(Timestamp, Vec<Event>)] {
         &self.history
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     pub(super) fn cue(mut self, event: Event) -> Self {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod failures;
+mod held;
 mod kin;
 mod long;
 mod versions;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hansom_core::testing::Exhaust;
 use hansom_core::testing::exhaust::Visit;
 use hansom_core::{
-    Activity, ActivityError, ActivityOptions, Ctx, Never, OnUnknown, Probe, RetryPolicy, Status,
-    Verdict, Workflow,
+    Activity, ActivityError, ActivityOptions, Ctx, Never, OnUnknown, Outcome, Probe, RetryPolicy,
+    Status, Verdict, WhenUnavailable, Workflow,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,35 @@ fn a_step_that_is_parked_waits_for_an_operator_and_goes_on_or_is_cancelled() {
         end.status != Status::Cancelled || city.void.is_empty() || !city.points.is_empty()
     });
     assert!(never_parks.try_walk().is_err(), "cancelling a parked saga is walked as well");
+}
+
+/// It does not wait for services that are known to be in trouble.
+struct Impatient;
+impl Workflow for Impatient {
+    const NAME: &'static str = "trip";
+    const ACTIVITIES: &'static [&'static str] = Verifies::ACTIVITIES;
+    type Input = ();
+    type Output = ();
+    type Error = NoTrip;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), NoTrip> {
+        let fails = WhenUnavailable::Fail;
+        ctx.run(PayAskable(10)).when_unavailable(fails).undo(Repay(10)).await?;
+        ctx.run(Book(0)).undo(Unbook(0)).await?;
+        ctx.pivot().run(Ride(0)).await;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_step_that_cannot_be_sent_waits_or_ends_at_once_and_nobody_pays_for_nothing() {
+    let walked = askable::<Verifies>().walk();
+    assert!(walked.twists("held back") > 50, "{walked}");
+    let walked = askable::<Impatient>().walk();
+    assert!(walked.twists("held back") > 50 && walked.performed("was_paid") > 0, "{walked}");
+    // It ends before anything was sent, and also later.
+    let unpaid = |end: &Outcome| end.error.as_ref().is_some_and(|e| e.get().contains("not_done"));
+    let tries = askable::<Impatient>().invariant("it is always sent", move |_, end| !unpaid(end));
+    says(&broken(tries), &["is not sent", ".fail_unsent::<PayAskable>()"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use hansom_core::{
     Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, StuckReason, Timestamp,
-    Verdict,
+    Verdict, WhenUnavailable,
 };
 
 use super::{Resident, Scene};
@@ -35,6 +35,9 @@ impl Resident {
             }
             (Attempt::Failed { reason, retry_after }, _) => {
                 self.after_failure(seq, &reason, retry_after, scene)
+            }
+            (Attempt::Unavailable { reason, after }, _) => {
+                self.held_back(seq, &reason, after, scene)
             }
         };
         self.tell(event, scene);
@@ -71,20 +74,58 @@ impl Resident {
                 let retry_at = self.at(scene).max(scene.now).after(wait);
                 Event::AttemptFailed { seq, attempt: running.attempt, reason, retry_at }
             }
-            _ if given_up => unknown(seq, running, reason),
-            _ => self.exhausted(seq, reason, scene),
+            _ if given_up => unknown(seq, running, running.attempt, reason),
+            _ => self.exhausted(seq, running.attempt, reason, scene),
+        }
+    }
+
+    /// An attempt could not be sent. It is none, and the next has its number; that it was not
+    /// sent is known only where no other owner may have tried it before.
+    fn held_back(
+        &self,
+        seq: Seq,
+        reason: &str,
+        after: Option<std::time::Duration>,
+        scene: &Scene<'_>,
+    ) -> Event {
+        let ledger = self.machine.ledger();
+        let running = &ledger.running()[&seq];
+        let reason = storable(reason);
+        let undoes = running.direction == Direction::Undo;
+        let given_up = ledger.cause().is_some() && !undoes;
+        let waits = undoes
+            || ledger.pivoted()
+            || scene.registry.when_unavailable(running) == WhenUnavailable::Wait;
+        let options = scene.registry.options(running, ledger.pivoted());
+        let elapsed = scene.now.since(running.since);
+        match options.hold(running.held.saturating_add(1), elapsed, after, scene.jitter) {
+            Some(wait) if waits && !given_up => {
+                let retry_at = self.at(scene).max(scene.now).after(wait);
+                let (attempt, sent) = (running.attempt, running.sent);
+                Event::HeldBack { seq, attempt, reason, retry_at, sent }
+            }
+            _ if !running.sent && running.direction == Direction::Do => {
+                Event::NotDone { seq, attempts: 0, reason }
+            }
+            _ if given_up => unknown(seq, running, running.made_before(), reason),
+            _ => self.exhausted(seq, running.made_before(), reason, scene),
         }
     }
 
     /// Attempts have run out: what follows is for the step to say.
-    pub(super) fn exhausted(&self, seq: Seq, reason: String, scene: &Scene<'_>) -> Event {
+    pub(super) fn exhausted(
+        &self,
+        seq: Seq,
+        attempts: u32,
+        reason: String,
+        scene: &Scene<'_>,
+    ) -> Event {
         let ledger = self.machine.ledger();
         let running = &ledger.running()[&seq];
         let then = match running.direction {
             Direction::Undo => OnUnknown::Undo,
             Direction::Do | Direction::Verify => scene.registry.on_unknown(running),
         };
-        let attempts = running.attempt;
         match then {
             OnUnknown::Verify | OnUnknown::Park if running.probe.is_some() => {
                 Event::Verifying { seq, attempts, reason }
@@ -95,7 +136,9 @@ impl Resident {
                 let detail = format!("nobody knows whether {name} happened: {reason}");
                 Event::Stuck { reason: StuckReason::OutcomeUnknown, detail, seq: Some(seq) }
             }
-            OnUnknown::Retry | OnUnknown::Verify | OnUnknown::Undo => unknown(seq, running, reason),
+            OnUnknown::Retry | OnUnknown::Verify | OnUnknown::Undo => {
+                unknown(seq, running, attempts, reason)
+            }
         }
     }
 
@@ -117,12 +160,12 @@ impl Resident {
 }
 
 /// Nobody knows; of a probe that could not tell, what the action had come to counts.
-pub(super) fn unknown(seq: Seq, running: &Running, reason: String) -> Event {
+pub(super) fn unknown(seq: Seq, running: &Running, attempts: u32, reason: String) -> Event {
     match &running.probed {
         Some(action) => {
             Event::Unknown { seq, attempts: action.attempts, reason: action.reason.clone() }
         }
-        None => Event::Unknown { seq, attempts: running.attempt, reason },
+        None => Event::Unknown { seq, attempts, reason },
     }
 }
 

@@ -56,7 +56,7 @@ impl Resident {
             ledger.status() == Status::Compensating && running.direction != Direction::Undo;
         let reason = || "its worker was lost".to_owned();
         if voided {
-            return Some(unknown(seq, running, reason()));
+            return Some(unknown(seq, running, attempt, reason()));
         }
         if charge && running.lost + 1 >= POISON {
             let detail = format!("{} lost its worker {POISON} times", running.call.activity);
@@ -67,7 +67,7 @@ impl Resident {
         let policy = scene.registry.options(running, ledger.pivoted()).retry;
         let was_last = charge && policy.maximum_attempts == 1;
         if was_last {
-            return Some(self.exhausted(seq, reason(), scene));
+            return Some(self.exhausted(seq, attempt, reason(), scene));
         }
         charge.then_some(Event::AttemptLost { seq, attempt })
     }
@@ -100,7 +100,8 @@ impl Resident {
                 && !scene.performs_elsewhere(running)
         });
         let reason = || "its worker was lost".to_owned();
-        let lost: Vec<_> = lost.map(|(seq, running)| unknown(*seq, running, reason())).collect();
+        let lost: Vec<_> =
+            lost.map(|(seq, running)| unknown(*seq, running, running.attempt, reason())).collect();
         for event in lost {
             self.tell(event, scene);
         }

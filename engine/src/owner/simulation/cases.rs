@@ -2,6 +2,7 @@
 
 mod bodies;
 mod heirs;
+mod held;
 mod many;
 mod stage;
 

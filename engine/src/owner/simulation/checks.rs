@@ -75,7 +75,10 @@ fn read(registry: &Registry, row: &Row, history: &[(Timestamp, Vec<Event>)]) -> 
 
 /// What fails or is lost was made: it is the attempt that was due.
 fn made(event: &Event, before: &Ledger, at: Timestamp) {
-    if let Event::AttemptFailed { seq, attempt, .. } | Event::AttemptLost { seq, attempt } = event {
+    if let Event::AttemptFailed { seq, attempt, .. }
+    | Event::HeldBack { seq, attempt, .. }
+    | Event::AttemptLost { seq, attempt } = event
+    {
         let running = &before.running()[seq];
         assert_eq!(running.attempt, *attempt, "attempts are counted one by one");
         assert!(running.retry_at.is_none_or(|due| due <= at), "it was not due: {event:?}");

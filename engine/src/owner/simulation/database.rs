@@ -300,7 +300,9 @@ impl Database {
             // Another attempt was answered meanwhile: this one has the same key.
             return self.answered(dispatch);
         };
-        let due = running.retry_at.is_none_or(|due| due <= now);
+        // One of the same number was held back meanwhile: history says that another may be out.
+        let out = running.held > 0 && running.sent;
+        let due = out || running.retry_at.is_none_or(|due| due <= now);
         let last = running.attempt == dispatch.attempt && due;
         let call = running.call == dispatch.call || running.probe.is_none();
         call && (last || running.attempt > dispatch.attempt)

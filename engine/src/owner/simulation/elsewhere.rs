@@ -126,7 +126,9 @@ impl World {
         let outcome = match self.services.perform(&claim.activity, &claim.context, luck) {
             Attempt::Done(output) => Outcome::Done(output),
             Attempt::Refused(error) => Outcome::Refused(error),
-            Attempt::Failed { reason, .. } => Outcome::Failed { reason, retry_after: None },
+            Attempt::Failed { reason, .. } | Attempt::Unavailable { reason, .. } => {
+                Outcome::Failed { reason, retry_after: None }
+            }
         };
         let settled = self.database.settle_task(&claim, &outcome);
         self.tally.saw(if settled { "settled" } else { "settled too late" });

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hansom_core::{
     Activity, ActivityError, Ctx, OnUnknown, ParentClose, SignalType, Step as Asked, StillOpen,
-    UpdateType, Workflow,
+    UpdateType, WhenUnavailable, Workflow,
 };
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -39,6 +39,10 @@ pub(super) enum Step {
     Doubt(OnUnknown),
     /// Act, with few attempts and then a person.
     Park,
+    /// Act, but do not wait for a service that is in trouble; and go on whatever comes of it.
+    Impatient,
+    /// The same, with somebody who can say whether it happened.
+    ImpatientDoubt,
     Sleep(u64),
     /// Wait for a signal, but no longer than so long; and say what was heard.
     Hear(u64),
@@ -179,6 +183,14 @@ async fn perform(ctx: &Ctx, n: usize, step: Step) -> Result<(), No> {
         }
         Step::Doubt(then) => ctx.run(Doubt(n)).undo(Unact(n)).on_unknown(then).await.or_no(),
         Step::Park => act(ctx, n).retry(policy(2)).on_unknown(OnUnknown::Park).await.or_no(),
+        Step::Impatient => {
+            let acted = act(ctx, n).when_unavailable(WhenUnavailable::Fail).await;
+            acted.or_no().or(Ok(()))
+        }
+        Step::ImpatientDoubt => {
+            let doubt = ctx.run(Doubt(n)).when_unavailable(WhenUnavailable::Fail);
+            doubt.undo(Unact(n)).await.or_no()
+        }
         Step::Sleep(ms) => {
             ctx.sleep(Duration::from_millis(ms)).await;
             Ok(())
@@ -283,7 +295,7 @@ pub(super) fn plan(random: &mut SmallRng, depth: u32, ended: Ended) -> Vec<Step>
 }
 
 fn step(random: &mut SmallRng, depth: u32, ended: Ended) -> Step {
-    match random.random_range(0..36) {
+    match random.random_range(0..39) {
         0 => Step::Try,
         1..=2 => Step::Both,
         3 => Step::Race(random.random_range(0..5_000)),
@@ -306,6 +318,8 @@ fn step(random: &mut SmallRng, depth: u32, ended: Ended) -> Step {
         29 => Step::Fail,
         30..=31 => Step::Pivot,
         32 => Step::Ask(random.random_range(0..2) == 0),
+        33..=34 => Step::Impatient,
+        35 => Step::ImpatientDoubt,
         _ => Step::Do,
     }
 }

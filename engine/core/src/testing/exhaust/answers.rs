@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::engine::{Engine, Flight};
 use crate::{
     ActivityOptions, Attempt, Direction, Event, OnUnknown, Payload, Seq, Status, StuckReason,
-    Verdict,
+    Verdict, WhenUnavailable,
 };
 
 /// An attempt costs so much time by itself.
@@ -41,8 +41,32 @@ impl Engine {
                 self.fail(flight, &reason, false, options);
             }
             Attempt::Failed { reason, .. } => self.fail(flight, &reason, false, options),
+            Attempt::Unavailable { reason, .. } => self.hold_back(flight, &reason, options),
         }
         true
+    }
+
+    /// An attempt could not be sent.
+    pub(super) fn hold_back(&mut self, flight: &Flight, reason: &str, options: &ActivityOptions) {
+        let (seq, direction, reason) = (flight.seq, flight.direction, reason.to_owned());
+        let Some(running) = self.ledger().running().get(&seq) else { return };
+        let elapsed = self.clock.now().since(running.since);
+        let waits = direction == Direction::Undo
+            || (options.when_unavailable == WhenUnavailable::Wait && !self.voids(direction));
+        let wait = options.hold(running.held + 1, elapsed, None, 1.0).filter(|_| waits);
+        let (attempt, sent) = (running.attempt, running.sent);
+        let event = match wait {
+            Some(wait) => {
+                let retry_at = self.clock.now().after(wait);
+                Event::HeldBack { seq, attempt, reason, retry_at, sent }
+            }
+            None if !sent && direction == Direction::Do => {
+                Event::NotDone { seq, attempts: 0, reason }
+            }
+            None if self.voids(direction) => self.unknown(seq, &reason),
+            None => self.exhausted(seq, &reason, options.on_unknown),
+        };
+        self.tell(event);
     }
 
     /// What a probe found.

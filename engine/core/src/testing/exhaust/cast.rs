@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::plan::Plan;
 use crate::{
     Activity, ActivityContext, ActivityOptions, Attempt, Direction, Failure, OnUnknown, Payload,
-    Pulse, Running,
+    Pulse, Running, WhenUnavailable,
 };
 
 type Perform<World> = dyn Fn(&mut World, &Payload, &Visit<'_>) -> Attempt;
@@ -79,18 +79,21 @@ impl<World> Cast<World> {
         if persists && running.direction == Direction::Do {
             options = options.unlimited();
         }
-        options.on_unknown = self.on_unknown(running);
+        let of_the_action = self.of_the_action(running);
+        options.on_unknown = of_the_action.on_unknown;
+        options.when_unavailable =
+            if pivoted { WhenUnavailable::Wait } else { of_the_action.when_unavailable };
         options
     }
 
-    /// A probe leaves it to the action what follows when it cannot tell.
-    fn on_unknown(&self, running: &Running) -> OnUnknown {
+    /// A probe leaves it to the action what follows when it cannot tell, or cannot be sent.
+    fn of_the_action(&self, running: &Running) -> ActivityOptions {
         let (activity, options) = match &running.probed {
             Some(action) => (&action.activity, &action.options),
             None => (&running.call.activity, &running.options),
         };
         let declared = || self.model(activity).map(|model| model.options);
-        options.as_deref().copied().or_else(declared).unwrap_or_default().on_unknown
+        options.as_deref().copied().or_else(declared).unwrap_or_default()
     }
 }
 
@@ -112,6 +115,9 @@ fn erase<A: Activity>(answer: Result<A::Output, Failure<A::Error>>) -> Attempt {
         Err(Failure::Refused(error)) => encode(Payload::of(&error), Attempt::Refused),
         Err(Failure::Retry { reason, after }) => {
             Attempt::Failed { reason: reason.to_string(), retry_after: after }
+        }
+        Err(Failure::Unavailable { reason, after }) => {
+            Attempt::Unavailable { reason: reason.to_string(), after }
         }
     }
 }

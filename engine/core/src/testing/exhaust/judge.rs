@@ -72,6 +72,7 @@ fn taken_over<'a>(account: &'a Account, run: &Run) -> Option<&'a [Owed]> {
 
 fn keep_books(history: &History, made: &[&Made]) -> Result<Books, String> {
     let (mut books, mut ledger) = (Books::default(), Ledger::default());
+    let all = made;
     let mut made = made.iter().peekable();
     for (row, (at, events)) in history.iter().enumerate() {
         while let Some(call) = made.next_if(|call| call.rows <= row) {
@@ -96,7 +97,24 @@ fn keep_books(history: &History, made: &[&Made]) -> Result<Books, String> {
         }
     }
     made.try_for_each(|call| books.call(call))?;
+    unsent(history, all)?;
     Ok(books)
+}
+
+/// What ended without an attempt was never sent.
+fn unsent(history: &History, made: &[&Made]) -> Result<(), String> {
+    let mut unsent =
+        history.iter().flat_map(|(_, events)| events).filter_map(|event| match event {
+            Event::NotDone { seq, attempts: 0, .. } => Some(*seq),
+            _ => None,
+        });
+    let sent = unsent.find_map(|seq| made.iter().find(|made| made.flight.seq == seq));
+    sent.map_or(Ok(()), |made| {
+        Err(format!(
+            "{} reached its service, and is said never to have been sent",
+            step(&made.flight)
+        ))
+    })
 }
 
 /// All commands of a run, in order.

@@ -7,6 +7,7 @@
 //!
 //! * a request is lost, an answer is lost, a request arrives twice, or when
 //!   the attempt after it has been made, or when all is over;
+//! * a request is held back before it is sent, and its step waits, or ends at once;
 //! * a service refuses; a step is never answered, whether it took place or not,
 //!   and is verified, parked, tried on or undone as it says;
 //! * an undo fails and then works, or never does, and stays owed until an

@@ -53,7 +53,9 @@ impl<World: Clone + PartialEq + Debug> Story<'_, World> {
             flight.direction == Direction::Undo && flight.of == owed.of
         });
         let mut why = own.filter_map(|made| match &made.answer {
-            Attempt::Failed { reason, .. } => Some(format!(": {reason}")),
+            Attempt::Failed { reason, .. } | Attempt::Unavailable { reason, .. } => {
+                Some(format!(": {reason}"))
+            }
             Attempt::Done(_) | Attempt::Refused(_) => None,
         });
         Err(format!(

@@ -41,8 +41,12 @@ fn cue<World>(play: &Play<World>, event: &Event, ledger: &Ledger) -> Option<Stri
         }
         Event::Unknown { seq, .. } => format!("    .lose::<{}>()", of(seq)),
         Event::Verifying { seq, .. } => format!("    .exhaust::<{}>()", of(seq)),
-        // It follows from what the body asked for.
-        Event::NotDone { attempts: 0, .. } => return None,
+        // It follows from what the body asked for, or from its end, unless it was held back.
+        Event::NotDone { seq, attempts: 0, .. } => {
+            let unwinds = ledger.cause().is_some();
+            running(seq).filter(|_| !unwinds)?;
+            format!("    .fail_unsent::<{}>()", of(seq))
+        }
         Event::NotDone { seq, .. } => format!("    .find_not_done::<{}>()", of(seq)),
         Event::Stuck { reason: StuckReason::OutcomeUnknown, seq: Some(seq), .. } => {
             format!("    .park::<{}>()", of(seq))
@@ -63,6 +67,7 @@ fn cue<World>(play: &Play<World>, event: &Event, ledger: &Ledger) -> Option<Stri
             let outcome = serde_json::to_string(outcome).unwrap_or_default();
             format!("    .close_child({:?}, {})", child.start.workflow_id, json(&outcome))
         }
+        Event::HeldBack { seq, .. } => format!("    .hold_back::<{}>()", of(seq)),
         Event::AttemptFailed { .. }
         | Event::AttemptLost { .. }
         | Event::Stuck { .. }

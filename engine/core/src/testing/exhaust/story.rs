@@ -216,6 +216,10 @@ impl<'a, World: Clone + PartialEq + Debug> Story<'a, World> {
                 self.late.push(flight.clone());
                 self.fail(flight, "timed out", false);
             }
+            Fate::HeldBack => {
+                let options = self.options(flight);
+                self.troupe.runs[flight.run].hold_back(flight, "held back", &options);
+            }
             Fate::Silent(silence) => {
                 self.silence(flight, silence);
                 self.stay_silent(flight, silence);

@@ -82,6 +82,7 @@ fn visit(made: &Made) -> String {
         Attempt::Done(output) => format!("answers {}", output.get()),
         Attempt::Refused(error) => format!("refuses: {}", error.get()),
         Attempt::Failed { reason, .. } => format!("fails: {reason}"),
+        Attempt::Unavailable { reason, .. } => format!("is not asked: {reason}"),
     };
     let changed = if made.changed { "" } else { ", and changes nothing" };
     format!("{step}, attempt {}, reaches its service, which {answer}{changed}", made.flight.attempt)
@@ -100,6 +101,9 @@ fn happened(event: &Event) -> String {
         }
         Event::AttemptFailed { seq, attempt, reason, .. } => {
             format!("command {}, attempt {attempt} fails: {reason}", seq.0)
+        }
+        Event::HeldBack { seq, attempt, reason, .. } => {
+            format!("command {}, attempt {attempt} is held back: {reason}", seq.0)
         }
         Event::AttemptLost { seq, attempt } => {
             format!("command {}, attempt {attempt} is lost with its worker", seq.0)

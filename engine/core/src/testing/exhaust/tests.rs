@@ -286,6 +286,23 @@ fn a_step_while_it_unwinds_and_a_word_after_the_end() {
 }
 
 #[test]
+fn a_step_that_was_sent_and_is_said_not_to_have_been() {
+    let broken = judged(|account| {
+        let Some((row, at)) = find(account, is_undo) else { return };
+        account.runs[0].history.truncate(row + 1);
+        account.runs[0].history[row].1.truncate(at);
+        account.made.retain(|made| made.rows <= row);
+        for event in events(account) {
+            if let Event::Unknown { seq, reason, .. } = event {
+                let (seq, reason) = (*seq, reason.clone());
+                *event = Event::NotDone { seq, attempts: 0, reason };
+            }
+        }
+    });
+    assert!(broken.promise.contains("is said never to have been sent"), "{broken}");
+}
+
+#[test]
 fn an_undo_past_the_point_of_no_return_and_one_for_the_second_time() {
     let broken = judged(|account| {
         if let Some((row, at)) = find(account, |event| *event == Event::Asked(Command::Pivot {})) {

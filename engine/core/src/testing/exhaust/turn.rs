@@ -44,6 +44,8 @@ pub(super) enum Fate {
     AnswerLost,
     /// It is given up, and arrives later than the attempt that follows it.
     Overtaken,
+    /// It is not sent: its service is known to be in trouble.
+    HeldBack,
     /// No attempt of it is answered any more.
     Silent(Silence),
 }
@@ -124,6 +126,9 @@ impl<World: Clone + PartialEq + Debug> Story<'_, World> {
             let refusals = self.play.cast.refusals(&flight.call.activity);
             fates.extend((0..refusals.len()).map(Fate::Refused));
         }
+        if !self.twice() {
+            fates.push(Fate::HeldBack);
+        }
         if run.wait_after(flight, &options).is_some() {
             fates.extend([Fate::NotReached, Fate::AnswerLost, Fate::Overtaken]);
         }
@@ -177,6 +182,7 @@ impl Fate {
             Self::Refused(_) => "is refused",
             Self::NotReached => "does not reach its service",
             Self::AnswerLost => "is done, and its answer is lost",
+            Self::HeldBack => "is not sent: its service is known to be in trouble",
             Self::Overtaken => "times out; its request is still on its way",
             Self::Silent(Silence::NotReached) => "never reaches its service, until it is given up",
             Self::Silent(Silence::Happened) => "is done, but no answer comes, until it is given up",
@@ -196,6 +202,7 @@ impl Happening {
                 Fate::NotReached => "request lost",
                 Fate::AnswerLost => "answer lost",
                 Fate::Overtaken => "overtaken",
+                Fate::HeldBack => "held back",
                 Fate::Silent(_) => "unknown",
             },
             Self::Letter(_) => "another order",

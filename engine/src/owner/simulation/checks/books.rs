@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hansom_core::{
-    Because, Call, Cause, ChildOutcome, Command, Continued, Event, Origin, Owed, Parent,
-    ParentClose, Payload, Seq, StartChild, StuckReason, Timestamp,
+    ActivityOptions, Because, Call, Cause, ChildOutcome, Command, Continued, Event, Origin, Owed,
+    Parent, ParentClose, Payload, Seq, StartChild, StuckReason, Timestamp, WhenUnavailable,
 };
 
 use super::super::saga::Heard;
@@ -49,6 +49,11 @@ pub(super) struct Birth {
 pub(super) struct Act {
     pub(super) undo: Option<Call>,
     pub(super) ended: Option<Ended>,
+    /// It does not wait for a service that is known to be in trouble.
+    impatient: bool,
+    held: bool,
+    /// An attempt of it came to nothing, or may have been made.
+    tried: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +119,7 @@ impl Books {
             Event::Unknown { seq, .. } => self.finish(*seq, Ended::Unknown),
             Event::Refused { seq, .. } => self.finish(*seq, Ended::Not),
             Event::NotDone { seq, attempts: 0, .. } => {
-                assert!(self.cause.is_some(), "what is given up before it is made is unwound");
-                self.seen.insert("never attempted");
+                self.never_sent(*seq);
                 self.finish(*seq, Ended::Not);
             }
             Event::NotDone { seq, .. } => {
@@ -145,7 +149,10 @@ impl Books {
                 assert!(self.acts[seq].ended.is_none() && self.cause.is_none());
                 self.seen.insert("a probe is asked");
             }
-            Event::AttemptFailed { seq, .. } | Event::AttemptLost { seq, .. } => {
+            Event::AttemptFailed { seq, .. }
+            | Event::HeldBack { seq, .. }
+            | Event::AttemptLost { seq, .. } => {
+                self.tried(*seq, event);
                 let undo = self.undos.under_way.is_some_and(|(undo, _)| undo == *seq);
                 assert!(undo || self.cause.is_none(), "no action is tried again while unwinding");
             }
@@ -157,6 +164,36 @@ impl Books {
                 assert!(!self.pivoted && self.cause.is_none(), "it is too late for that");
             }
         }
+    }
+
+    /// An attempt came to nothing, or was none.
+    fn tried(&mut self, seq: Seq, event: &Event) {
+        let Some(act) = self.acts.get_mut(&seq) else { return };
+        match event {
+            Event::HeldBack { sent, .. } => {
+                assert!(*sent || !act.tried, "what was tried counts as sent: {event:?}");
+                self.seen.insert(match (act.tried, sent) {
+                    (true, _) => "held back after an attempt",
+                    (false, true) => "held back, and perhaps sent before",
+                    (false, false) => "held back",
+                });
+                act.held = true;
+                act.tried |= sent;
+            }
+            _ => act.tried = true,
+        }
+    }
+
+    /// Nothing of it left the engine: the books of the services say so as well.
+    fn never_sent(&mut self, seq: Seq) {
+        let act = &self.acts[&seq];
+        assert!(!act.tried, "it was tried before");
+        self.seen.insert(match (&self.cause, act.held) {
+            (None, _) if act.impatient => "does not wait, and is not sent",
+            (None, _) => panic!("what waits is not given up"),
+            (Some(_), true) => "held back until its run unwound",
+            (Some(_), false) => "never attempted",
+        });
     }
 
     fn begin(&mut self, event: &Event) {
@@ -183,10 +220,15 @@ impl Books {
         let seq = Seq(self.commands);
         self.commands += 1;
         match command {
-            Command::Run { undo, .. } => {
+            Command::Run { undo, options, .. } => {
                 assert!(self.cause.is_none(), "no new action while unwinding");
                 assert!(undo.is_some() || self.pivoted, "harmless is what follows the pivot");
-                self.acts.insert(seq, Act { undo: undo.clone(), ended: None });
+                let fails =
+                    |options: &ActivityOptions| options.when_unavailable == WhenUnavailable::Fail;
+                let impatient = options.as_deref().is_some_and(fails);
+                let (undo, ended) = (undo.clone(), None);
+                let (held, tried) = (false, false);
+                self.acts.insert(seq, Act { undo, ended, impatient, held, tried });
             }
             Command::Undo { of, inherited } => self.undo(seq, (*of, *inherited)),
             Command::StartChild(start) => {

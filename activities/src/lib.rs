@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 
 pub mod audit;
 pub mod bike;
+pub mod breaker;
 pub mod faults;
 pub mod forward;
 pub mod move24mall;

@@ -2,14 +2,17 @@
 
 use sqlx::migrate::Migrator;
 
+pub mod anycall;
 pub mod audit;
 pub mod bike;
 pub mod breaker;
 pub mod faults;
 pub mod forward;
 pub mod move24mall;
+pub mod notification;
 pub mod numbers;
 pub mod page;
+pub mod payment;
 pub mod service;
 pub mod taxisvc;
 

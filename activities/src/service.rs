@@ -53,6 +53,10 @@ kinds! {
     CALL = "call" 8082 false "taxisvc: calls, and where they are";
     PAYMENT = "payment" 8083 true "Charges and refunds of every system";
     DRIVE = "drive" 8084 false "taxisvc: drivers and drives";
+    NOTIFICATION = "notification" 8085 false "Messages of every system, and who got them";
+    ANYCALL = "anycall" 8081 false "anycall: calls, and whether they stand";
+    MEMBERSHIP = "membership" 8086 false "anycall: members and their cards";
+    TAXI = "taxi" 8087 false "anycall: which taxi has which call";
 }
 
 /// A service of a kind.

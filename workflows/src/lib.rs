@@ -12,5 +12,9 @@ pub mod taxi_call;
 
 /// Every workflow type of this crate.
 pub fn all() -> Workflows {
-    Workflows::default().with::<taxi_call::TaxiCall>()
+    Workflows::default()
+        .with::<taxi_call::TaxiCall>()
+        .with::<notification::Notice>()
+        .with::<anycall_ride::AnycallRide>()
+        .view::<anycall_ride::TaxiServiceInfos>()
 }

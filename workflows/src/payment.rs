@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use hansom_core::{Activity, ActivityOptions, Never, Probe, RetryPolicy, Verdict};
+use hansom_core::{Activity, ActivityOptions, Never, Probe, RetryPolicy, Verdict, WhenUnavailable};
 use serde::{Deserialize, Serialize};
 
 /// An amount of money, in whole Korean won.
@@ -59,6 +59,7 @@ fn synchronous() -> ActivityOptions {
     ActivityOptions {
         retry,
         start_to_close: Duration::from_millis(610),
+        when_unavailable: WhenUnavailable::Fail,
         ..ActivityOptions::default()
     }
 }

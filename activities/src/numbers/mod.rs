@@ -22,6 +22,8 @@ pub enum Series {
     BikeReservation,
     /// Purchases of points.
     BikeApproval,
+    /// Calls of anycall.
+    AnycallCall,
 }
 
 impl Numbers {

@@ -14,6 +14,7 @@ impl Store {
             Series::MoveOrder => "move.order_id",
             Series::BikeReservation => "bike.reserve_no",
             Series::BikeApproval => "bike.confirm_id",
+            Series::AnycallCall => "anycall.call_id",
         };
         let next =
             sqlx::query_scalar!(r#"select nextval($1::text::regclass) as "next!""#, sequence);

@@ -75,6 +75,8 @@ pub struct Server {
 pub enum Gateway {
     /// Taxi calls, as `taxisvc`.
     Taxisvc,
+    /// Rides that a driver accepts, as `anycall`.
+    Anycall,
     /// None at the bare paths.
     None,
 }
@@ -217,7 +219,9 @@ fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 fn gateway(text: &str) -> Result<Gateway, String> {
-    one_of(text, &[("taxisvc", Gateway::Taxisvc), ("none", Gateway::None)])
+    let words =
+        [("taxisvc", Gateway::Taxisvc), ("anycall", Gateway::Anycall), ("none", Gateway::None)];
+    one_of(text, &words)
 }
 
 fn format(text: &str) -> Result<LogFormat, String> {

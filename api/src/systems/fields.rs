@@ -45,6 +45,26 @@ impl Fields {
         Ok(text)
     }
 
+    /// A text that must be there, and say something.
+    pub(super) fn needed(&self, key: &str) -> Result<String, Problem> {
+        let text = self.text(key)?;
+        if text.trim().is_empty() { Err(missing(key)) } else { Ok(text) }
+    }
+
+    /// One of these words, that must be there.
+    pub(super) fn literal<'a>(&self, key: &str, words: &[&'a str]) -> Result<&'a str, Problem> {
+        let text = self.needed(key)?;
+        let word = words.iter().copied().find(|word| *word == text);
+        word.ok_or_else(|| self.wrong(key, &format!("must be one of {}", words.join(", "))))
+    }
+
+    /// An angle that must be there, at most so many degrees to either side.
+    pub(super) fn degrees(&self, key: &str, most: f64) -> Result<f64, Problem> {
+        let degrees = self.needed(key)?.trim().parse().ok();
+        let degrees = degrees.filter(|degrees: &f64| degrees.abs() <= most);
+        degrees.ok_or_else(|| self.wrong(key, &format!("must be from -{most} to {most}")))
+    }
+
     /// A whole number that must be there.
     pub(super) fn id(&self, key: &str) -> Result<i64, Problem> {
         let id = match self.scalar(key)? {

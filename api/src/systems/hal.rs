@@ -102,7 +102,12 @@ pub(super) fn many<R: Resource>(base: &Base, page: Page, paged: &Paged<R>) -> Re
 
 /// The refusal of an id that nothing has.
 pub(super) fn not_found<R: Resource>(id: i64) -> Problem {
-    Problem::new(kinds::NOT_FOUND, format!("there is no {} {id}", R::KIND.one))
+    not_found_as(R::KIND.one, id)
+}
+
+/// The same, of something that this process need not show itself.
+pub(super) fn not_found_as(one: &str, id: i64) -> Problem {
+    Problem::new(kinds::NOT_FOUND, format!("there is no {one} {id}"))
 }
 
 /// The id in the path.

@@ -4,11 +4,14 @@
 //! the engine; what shows something it asks of the service that keeps it, which may run in
 //! this process or in another.
 
+mod anycall;
 mod downstream;
 mod faults;
 mod fields;
 mod hal;
 mod kinds;
+mod notification;
+mod payment;
 mod service;
 mod taxisvc;
 
@@ -21,7 +24,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use hansom_activities::faults::Switches;
 use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
 use hansom_core::Handlers;
@@ -59,9 +61,8 @@ impl Places {
 
 /// Every service, on a database that [`hansom_activities::migrator`] has prepared.
 fn all(pool: &PgPool) -> Vec<Bundled> {
-    let payment = Switches::default();
-    let taxisvc = taxisvc::services(pool).into_iter();
-    taxisvc.chain([taxisvc::payment(pool, payment)]).collect()
+    let shared = [payment::service(pool), notification::service(pool)];
+    shared.into_iter().chain(taxisvc::services(pool)).chain(anycall::services(pool)).collect()
 }
 
 impl Systems {
@@ -86,7 +87,10 @@ impl Systems {
 
     /// All façades under their names, one of them at the bare paths too, and `/faults`.
     pub fn routes(&self, api: &Arc<Api>, gateway: Gateway) -> Router {
-        let facades = [(Gateway::Taxisvc, "/taxisvc", self.taxisvc(api))];
+        let facades = [
+            (Gateway::Taxisvc, "/taxisvc", self.taxisvc(api)),
+            (Gateway::Anycall, "/anycall", self.anycall(api)),
+        ];
         let mut routes = Router::new()
             .route("/faults", any(every_fault))
             .route("/faults/{service}", any(fault))
@@ -102,6 +106,10 @@ impl Systems {
 
     fn taxisvc(&self, api: &Arc<Api>) -> Router {
         taxisvc::facade(Arc::clone(api), &self.pool, &self.places)
+    }
+
+    fn anycall(&self, api: &Arc<Api>) -> Router {
+        anycall::facade(Arc::clone(api), &self.pool, &self.places)
     }
 }
 

@@ -15,6 +15,7 @@ use hansom_activities::faults::Switches;
 use hansom_activities::numbers::Numbers;
 use hansom_activities::service::{CALL, DRIVE, PAYMENT, Service};
 use hansom_activities::taxisvc::Taxisvc;
+use hansom_activities::taxisvc::payment::PaymentService;
 use sqlx::PgPool;
 
 use super::Places;
@@ -55,15 +56,12 @@ pub(super) fn services(pool: &PgPool) -> [Bundled; 2] {
     [Bundled::new(call, calls), Bundled::new(drive, drives)]
 }
 
-/// The payment service, which declines as `faults` say.
-pub(super) fn payment(pool: &PgPool, faults: Switches) -> Bundled {
-    let payments = Taxisvc::new(pool, faults.clone()).payments;
-    let service = Service::new(PAYMENT, faults, payments.handlers());
-    let payments = Router::new()
+/// What the payment service shows of taxisvc.
+pub(super) fn payments(payments: PaymentService) -> Router {
+    Router::new()
         .route("/taxisvc/payments", get(payments::list))
         .route("/taxisvc/payments/{id}", get(payments::show))
-        .with_state(payments);
-    Bundled::new(service, payments)
+        .with_state(payments)
 }
 
 /// The documents' routes, as their gateway on port 8088 has them, and the feed of events.

@@ -1,0 +1,136 @@
+//! What the façade asks of a ride, and waits for.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hansom_activities::anycall::taxi::Dispatch;
+use hansom_core::{Status, Update};
+use hansom_engine::ClientError;
+use hansom_workflows::anycall_ride::{CallId, Refusal, Stage, TaxiStatus};
+
+use super::{Facade, kinds};
+use crate::http::errors::draining;
+use crate::http::problem::Problem;
+use crate::systems::downstream::Downstream;
+use crate::systems::hal::{self, PREFIX};
+
+/// Longer than all attempts to charge, and to find out whether it was charged.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a repeated request is known by; without it, each is a new one.
+const KEY: &str = "idempotency-key";
+
+/// What is asked of which ride, and by whom.
+pub(super) struct Asked<'a> {
+    pub(super) call_id: CallId,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// Why it did not happen.
+pub(super) enum Not {
+    /// It is not where this may be asked; it may have happened before.
+    Due(Problem),
+    /// Anything else.
+    Else(Problem),
+}
+
+impl From<Not> for Problem {
+    fn from(not: Not) -> Self {
+        match not {
+            Not::Due(problem) | Not::Else(problem) => problem,
+        }
+    }
+}
+
+impl Facade {
+    pub(super) fn refuse_while_draining(&self) -> Result<(), Problem> {
+        if self.api.is_draining() { Err(draining()) } else { Ok(()) }
+    }
+
+    /// Asks, and waits for the ride's answer.
+    pub(super) async fn ask<U: Update<Error = Refusal>>(
+        &self,
+        asked: &Asked<'_>,
+        update: &U,
+    ) -> Result<U::Output, Not> {
+        self.refuse_while_draining().map_err(Not::Else)?;
+        let (id, client) = (asked.call_id.workflow_id(), self.api.client());
+        let key = asked.headers.get(KEY).and_then(|key| key.to_str().ok());
+        let answer = tokio::select! {
+            answer = client.update(&id, update, key, PATIENCE) => answer,
+            () = self.api.drained() => return Err(Not::Else(draining())),
+        };
+        match answer {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(Refusal::Stage(stage))) => Err(Not::Due(not_due(asked.call_id, stage))),
+            Ok(Err(refusal)) => Err(Not::Else(refused(asked.call_id, refusal))),
+            Err(ClientError::Closed { status, .. }) => Err(Not::Due(over(asked.call_id, status))),
+            Err(ClientError::NotFound(_)) => {
+                Err(Not::Else(hal::not_found_as("call", asked.call_id.0)))
+            }
+            Err(ClientError::StillOpen(_)) => Err(Not::Else(pending(asked.call_id))),
+            Err(error) => Err(Not::Else(error.into())),
+        }
+    }
+
+    /// The row of the taxis, as their service shows it.
+    pub(super) async fn dispatch(&self, id: CallId) -> Result<Option<Dispatch>, Problem> {
+        self.taxis.look(&format!("/taxis/{}", id.0)).await
+    }
+}
+
+impl Asked<'_> {
+    /// Answers with a resource as it is now. What was asked for has happened, so a service that
+    /// does not show it makes no difference.
+    pub(super) async fn shown(&self, of: &Downstream, path: &str) -> Response {
+        let mut request = Request::get(path).body(Body::empty()).expect("it is a path");
+        if let Some(prefix) = self.headers.get(PREFIX) {
+            request.headers_mut().insert(PREFIX, prefix.clone());
+        }
+        let response = of.answer(request).await;
+        if response.status().is_success() {
+            response
+        } else {
+            StatusCode::NO_CONTENT.into_response()
+        }
+    }
+}
+
+/// Whether the taxi is at that status, as [`Dispatch::taxi_status`] has it.
+pub(super) fn is_at(row: &Dispatch, status: TaxiStatus) -> bool {
+    row.taxi_status.as_deref() == Some(status.as_str())
+}
+
+fn not_due(call: CallId, stage: Stage) -> Problem {
+    Problem::new(kinds::STAGE, format!("call {} is {}", call.0, stage.as_str()))
+}
+
+fn over(call: CallId, status: Status) -> Problem {
+    let how = if status == Status::Completed { "has ended" } else { "was cancelled" };
+    Problem::new(kinds::OVER, format!("call {} {how}", call.0))
+}
+
+fn pending(call: CallId) -> Problem {
+    let detail = format!("call {}: it was asked for, and is done when its services answer", call.0);
+    Problem::new(kinds::PENDING, detail).retry_after(2)
+}
+
+fn refused(call: CallId, refusal: Refusal) -> Problem {
+    let open = |kind, why: &str| {
+        Problem::new(kind, format!("call {}: {why}; the ride stays open", call.0))
+    };
+    match refusal {
+        Refusal::Declined => open(kinds::DECLINED, "the card was declined"),
+        Refusal::Unavailable => {
+            open(kinds::PAYMENT_UNAVAILABLE, "payment did not answer").retry_after(1)
+        }
+        Refusal::Stands(_) => open(kinds::STANDS, &refusal.to_string()).field("/payAmt"),
+        Refusal::Amount => {
+            Problem::new(crate::systems::kinds::FIELD, refusal.to_string()).field("/payAmt")
+        }
+        Refusal::Stage(stage) => not_due(call, stage),
+    }
+}

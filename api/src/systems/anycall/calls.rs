@@ -1,0 +1,171 @@
+//! `/calls`: place one, look at it, cancel it, review it.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use hansom_activities::anycall::call::{CallService, Placed};
+use hansom_activities::numbers::Series;
+use hansom_engine::ClientError;
+use hansom_workflows::anycall_ride::{
+    AnycallRide, Call, CallId, CallStatus, CustomerCancel, MemberId, Review, Ride, Terms,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ask::{Asked, Not};
+use super::{Facade, kinds};
+use crate::http::problem::Problem;
+use crate::systems::fields::Fields;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+
+/// A call that is accepted is soon written down, where its service runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often is looked without a hint: another process may own the workflow.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl Resource for Placed {
+    const KIND: Kind = Kind { one: "call", many: "calls" };
+
+    fn id(&self) -> i64 {
+        self.call.call_id.0
+    }
+
+    fn body(&self) -> Value {
+        json!({
+            "callId": self.call.call_id,
+            "memberId": self.call.member_id.0.to_string(),
+            "phoneNumber": self.call.phone_number,
+            "startAddress": self.call.start_address,
+            "endAddress": self.call.end_address,
+            "callStatus": self.status,
+        })
+    }
+}
+
+pub(super) async fn list(
+    State(calls): State<CallService>,
+    base: Base,
+    Pages(page): Pages,
+) -> Result<Response, Problem> {
+    Ok(hal::many(&base, page, &calls.list(page).await?))
+}
+
+pub(super) async fn show(
+    State(calls): State<CallService>,
+    base: Base,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let call = calls.get(CallId(id)).await?;
+    call.map(|call| hal::one(&base, &call)).ok_or_else(|| hal::not_found::<Placed>(id))
+}
+
+/// Answers as soon as the call is accepted: taxis need not be there for that.
+pub(super) async fn place(
+    State(facade): State<Facade>,
+    base: Base,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    if fields.has("callStatus") {
+        fields.literal("callStatus", &[CallStatus::Called.as_str()])?;
+    }
+    let member_id = MemberId(fields.id("memberId")?);
+    let phone_number = fields.needed("phoneNumber")?;
+    let start_address = fields.needed("startAddress")?;
+    let end_address = fields.needed("endAddress")?;
+    facade.refuse_while_draining()?;
+    facade.check_member(member_id).await?;
+    let call_id = CallId(facade.numbers.next(Series::AnycallCall).await?);
+    let call = Call { call_id, member_id, phone_number, start_address, end_address };
+    let run = facade.place(&call).await?;
+    Ok(hal::created(&base, &Placed { call, status: CallStatus::Called, run }))
+}
+
+/// `callStatus="호출취소"` cancels it, `callStatus="서비스평가" estimateScore=…` reviews it.
+pub(super) async fn change(
+    State(facade): State<Facade>,
+    Id(id): Id,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let asked = Asked { call_id: CallId(id), headers: &headers };
+    let literals = [CallStatus::Cancelled.as_str(), CallStatus::Reviewed.as_str()];
+    let to = CallStatus::parse(fields.literal("callStatus", &literals)?);
+    let answer = if to == Some(CallStatus::Cancelled) {
+        facade.ask(&asked, &CustomerCancel {}).await
+    } else {
+        let estimate_score = fields.needed("estimateScore")?;
+        facade.ask(&asked, &Review { estimate_score }).await
+    };
+    match answer {
+        Ok(()) => {}
+        // Asked for again, or by two at a time: it is as they want it.
+        Err(Not::Due(_)) if to.is_some() && facade.status(asked.call_id).await? == to => {}
+        Err(not) => return Err(not.into()),
+    }
+    Ok(asked.shown(&facade.calls, &format!("/calls/{id}")).await)
+}
+
+/// What of a member the façade looks at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    credit_card_number: String,
+}
+
+/// What of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stands {
+    call_status: CallStatus,
+}
+
+impl Facade {
+    /// Refuses calls of whoever cannot pay. While nobody can say, they are accepted, and the
+    /// saga finds out.
+    async fn check_member(&self, id: MemberId) -> Result<(), Problem> {
+        match self.members.look::<Shown>(&format!("/memberShips/{}", id.0)).await {
+            Ok(None) => Err(hal::not_found_as("member", id.0).field("/memberId")),
+            Ok(Some(member)) if member.credit_card_number.is_empty() => {
+                let detail = format!("member {} has no card to pay with", id.0);
+                Err(Problem::new(kinds::NO_CARD, detail).field("/memberId"))
+            }
+            Ok(Some(_)) => Ok(()),
+            Err(problem) => {
+                tracing::warn!(why = %problem.detail, "anycall.member_not_checked");
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts the ride, and waits a little until its call can be seen. Answers its run.
+    async fn place(&self, call: &Call) -> Result<String, Problem> {
+        let (client, id) = (self.api.client(), call.call_id.workflow_id());
+        let ride = Ride { call: call.clone(), terms: Terms::default() };
+        let run = match client.start::<AnycallRide>(&id, &ride).await {
+            Ok(started) if !started.existing => started.run.to_string(),
+            Ok(_) | Err(ClientError::InputConflict { .. }) => {
+                let detail = format!("call {} was taken; nothing has happened", call.call_id.0);
+                return Err(Problem::new(kinds::TAKEN, detail).retry_after(1));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut news = client.watch(&id).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.status(call.call_id).await.is_ok_and(|status| status.is_none()) {
+            let now = Instant::now();
+            if now >= deadline || self.api.is_draining() {
+                break;
+            }
+            news.changed(LOOK.min(deadline - now)).await;
+        }
+        Ok(run)
+    }
+
+    async fn status(&self, id: CallId) -> Result<Option<CallStatus>, Problem> {
+        let call = self.calls.look::<Stands>(&format!("/calls/{}", id.0)).await?;
+        Ok(call.map(|call| call.call_status))
+    }
+}

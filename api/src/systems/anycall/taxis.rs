@@ -1,0 +1,128 @@
+//! `/taxis`: what drivers see of a call, and what they say: that they take it, where they are,
+//! that the ride starts, and that it ends.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
+use hansom_workflows::anycall_ride::{
+    CallId, DriverAccept, Position, RideEnd, RideStart, Taxi, TaxiStatus,
+};
+use hansom_workflows::payment::Won;
+use serde_json::Value;
+
+use super::ask::{Asked, Not, is_at};
+use super::{Facade, kinds};
+use crate::http::problem::Problem;
+use crate::systems::fields::Fields;
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+
+impl Resource for Dispatch {
+    const KIND: Kind = Kind { one: "taxi", many: "taxis" };
+
+    fn id(&self) -> i64 {
+        self.call_id.0
+    }
+
+    fn body(&self) -> Value {
+        serde_json::to_value(self).expect("its fields have a JSON form")
+    }
+}
+
+pub(super) async fn list(
+    State(taxis): State<TaxiService>,
+    base: Base,
+    Pages(page): Pages,
+) -> Result<Response, Problem> {
+    Ok(hal::many(&base, page, &taxis.list(page).await?))
+}
+
+pub(super) async fn show(
+    State(taxis): State<TaxiService>,
+    base: Base,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let taxi = taxis.get(CallId(id)).await?;
+    taxi.map(|taxi| hal::one(&base, &taxi)).ok_or_else(|| hal::not_found::<Dispatch>(id))
+}
+
+/// `taxiStatus="배정됨" taxiNumber=… taxiInfo=…` takes the call, `taxiStatus="운행시작"` starts the
+/// ride, `taxiStatus="운행종료" payAmt=…` ends it once it is paid; without a status,
+/// `latitude=… longitude=…` says where the taxi is.
+pub(super) async fn change(
+    State(facade): State<Facade>,
+    Id(id): Id,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let asked = Asked { call_id: CallId(id), headers: &headers };
+    if !fields.has("taxiStatus") && fields.has("latitude") {
+        facade.position(&asked, &fields).await?;
+        return Ok(asked.shown(&facade.taxis, &format!("/taxis/{id}")).await);
+    }
+    let change = Change::read(&fields)?;
+    let answer = match &change {
+        Change::Taken(taxi) => facade.ask(&asked, &DriverAccept { taxi: taxi.clone() }).await,
+        Change::Started => facade.ask(&asked, &RideStart {}).await,
+        Change::Ended(pay_amt) => {
+            facade.ask(&asked, &RideEnd { pay_amt: *pay_amt }).await.map(drop)
+        }
+    };
+    if let Err(not) = answer {
+        // Asked for again, or by two at a time: it may be as they want it.
+        let Not::Due(problem) = not else { return Err(not.into()) };
+        let row = facade.dispatch(asked.call_id).await?;
+        if !row.is_some_and(|row| change.is_made(&row)) {
+            return Err(problem);
+        }
+    }
+    Ok(asked.shown(&facade.taxis, &format!("/taxis/{id}")).await)
+}
+
+/// What a driver says.
+enum Change {
+    Taken(Taxi),
+    Started,
+    Ended(Won),
+}
+
+impl Change {
+    fn read(fields: &Fields) -> Result<Self, Problem> {
+        let literals: Vec<_> = TaxiStatus::ALL.iter().map(|status| status.as_str()).collect();
+        Ok(match TaxiStatus::parse(fields.literal("taxiStatus", &literals)?) {
+            Some(TaxiStatus::Ended) => Self::Ended(Won(fields.id("payAmt")?)),
+            Some(TaxiStatus::InService) => Self::Started,
+            Some(TaxiStatus::Assigned) | None => {
+                let taxi_number = fields.needed("taxiNumber")?;
+                Self::Taken(Taxi { taxi_number, taxi_info: fields.text("taxiInfo")? })
+            }
+        })
+    }
+
+    /// Whether it is so already.
+    fn is_made(&self, row: &Dispatch) -> bool {
+        match self {
+            Self::Taken(taxi) => row.taxi_number.as_ref() == Some(&taxi.taxi_number),
+            Self::Started => is_at(row, TaxiStatus::InService),
+            Self::Ended(Won(amount)) => row.pay_amt == Some(*amount),
+        }
+    }
+}
+
+impl Facade {
+    /// Keeps the position of a taxi that has this call. A late one is dropped by the view.
+    async fn position(&self, asked: &Asked<'_>, fields: &Fields) -> Result<(), Problem> {
+        let position = Position {
+            latitude: fields.degrees("latitude", 90.0)?,
+            longitude: fields.degrees("longitude", 180.0)?,
+        };
+        self.refuse_while_draining()?;
+        let row = self.dispatch(asked.call_id).await?;
+        let row = row.ok_or_else(|| hal::not_found::<Dispatch>(asked.call_id.0))?;
+        if !is_at(&row, TaxiStatus::Assigned) && !is_at(&row, TaxiStatus::InService) {
+            let detail = format!("call {}: no taxi is on its way with it", asked.call_id.0);
+            return Err(Problem::new(kinds::STAGE, detail));
+        }
+        Ok(self.api.client().signal(&asked.call_id.workflow_id(), &position, None).await?)
+    }
+}

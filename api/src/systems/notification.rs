@@ -1,0 +1,15 @@
+//! The notification service: messages of every system, shown to each in its own words.
+
+use hansom_activities::faults::Switches;
+use hansom_activities::notification::NotificationService;
+use hansom_activities::service::{NOTIFICATION, Service};
+use sqlx::PgPool;
+
+use super::anycall;
+use super::service::Bundled;
+
+pub(super) fn service(pool: &PgPool) -> Bundled {
+    let messages = NotificationService::new(pool.clone());
+    let service = Service::new(NOTIFICATION, Switches::default(), messages.handlers());
+    Bundled::new(service, anycall::notifies(messages))
+}

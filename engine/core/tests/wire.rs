@@ -25,8 +25,6 @@ fn every_event() -> Vec<(Event, &'static str)> {
         on_unknown: OnUnknown::Park,
         ..options
     };
-    let when_unavailable = WhenUnavailable::Fail;
-    let impatient = ActivityOptions { when_unavailable, ..ActivityOptions::default() };
     let asked = Event::Asked;
     let text = || "x".to_owned();
     let run = |undo, options| {
@@ -62,6 +60,46 @@ fn every_event() -> Vec<(Event, &'static str)> {
             Event::AttemptFailed { seq, attempt: 1, reason: text(), retry_at: Timestamp(5) },
             r#"{"attempt_failed":{"seq":3,"attempt":1,"reason":"x","retry_at":5}}"#,
         ),
+        (Event::AttemptLost { seq, attempt: 1 }, r#"{"attempt_lost":{"seq":3,"attempt":1}}"#),
+        (Event::Fired { seq }, r#"{"fired":{"seq":3}}"#),
+        (
+            Event::Signalled { name: text(), id: text(), payload: payload() },
+            r#"{"signalled":{"name":"x","id":"x","payload":7}}"#,
+        ),
+        (Event::CancelRequested { reason: None }, r#"{"cancel_requested":{}}"#),
+        (
+            Event::Stuck { reason: StuckReason::UndoExhausted, detail: text(), seq: None },
+            r#"{"stuck":{"reason":"undo_exhausted","detail":"x"}}"#,
+        ),
+        (
+            asked(Command::Run {
+                activity: text(),
+                request: payload(),
+                undo: None,
+                probe: Some(Box::new(call())),
+                options: Some(Box::new(every_option)),
+            }),
+            r#"{"run":{"activity":"x","request":7,"probe":{"activity":"u","request":7},"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10,"total_budget":9000},"start_to_close":610,"schedule_to_close":60000,"heartbeat":2000,"on_unknown":"park"}}}"#,
+        ),
+    ]
+}
+
+fn what_is_held_back() -> Vec<(Event, &'static str)> {
+    let (seq, text) = (Seq(3), || "x".to_owned());
+    let when_unavailable = WhenUnavailable::Fail;
+    let impatient = ActivityOptions { when_unavailable, ..ActivityOptions::default() };
+    let run = Event::Asked(Command::Run {
+        activity: "a".to_owned(),
+        request: payload(),
+        undo: None,
+        probe: None,
+        options: Some(Box::new(impatient)),
+    });
+    vec![
+        (
+            run,
+            r#"{"run":{"activity":"a","request":7,"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10},"start_to_close":10000,"when_unavailable":"fail"}}}"#,
+        ),
         (
             Event::HeldBack {
                 seq,
@@ -75,31 +113,6 @@ fn every_event() -> Vec<(Event, &'static str)> {
         (
             Event::HeldBack { seq, attempt: 1, reason: text(), retry_at: Timestamp(5), sent: true },
             r#"{"held_back":{"seq":3,"attempt":1,"reason":"x","retry_at":5,"sent":true}}"#,
-        ),
-        (Event::AttemptLost { seq, attempt: 1 }, r#"{"attempt_lost":{"seq":3,"attempt":1}}"#),
-        (Event::Fired { seq }, r#"{"fired":{"seq":3}}"#),
-        (
-            Event::Signalled { name: text(), id: text(), payload: payload() },
-            r#"{"signalled":{"name":"x","id":"x","payload":7}}"#,
-        ),
-        (Event::CancelRequested { reason: None }, r#"{"cancel_requested":{}}"#),
-        (
-            Event::Stuck { reason: StuckReason::UndoExhausted, detail: text(), seq: None },
-            r#"{"stuck":{"reason":"undo_exhausted","detail":"x"}}"#,
-        ),
-        (
-            run(None, Some(Box::new(impatient))),
-            r#"{"run":{"activity":"a","request":7,"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10},"start_to_close":10000,"when_unavailable":"fail"}}}"#,
-        ),
-        (
-            asked(Command::Run {
-                activity: text(),
-                request: payload(),
-                undo: None,
-                probe: Some(Box::new(call())),
-                options: Some(Box::new(every_option)),
-            }),
-            r#"{"run":{"activity":"x","request":7,"probe":{"activity":"u","request":7},"options":{"retry":{"initial_interval":1000,"backoff_coefficient":2.0,"maximum_interval":60000,"maximum_attempts":10,"total_budget":9000},"start_to_close":610,"schedule_to_close":60000,"heartbeat":2000,"on_unknown":"park"}}}"#,
         ),
     ]
 }
@@ -238,6 +251,7 @@ fn what_people_and_probes_say() -> Vec<(Event, &'static str)> {
 fn every_event_is_written_and_read_as_it_always_was() {
     let all = [
         every_event(),
+        what_is_held_back(),
         what_a_run_begins_with(),
         what_runs_say_to_one_another(),
         what_people_and_probes_say(),

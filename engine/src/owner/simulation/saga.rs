@@ -39,10 +39,9 @@ pub(super) enum Step {
     Doubt(OnUnknown),
     /// Act, with few attempts and then a person.
     Park,
-    /// Act, but do not wait for a service that is in trouble; and go on whatever comes of it.
-    Impatient,
-    /// The same, with somebody who can say whether it happened.
-    ImpatientDoubt,
+    /// Act, but do not wait for a service that is in trouble: and go on whatever comes of it, or
+    /// with somebody who can say whether it happened.
+    Impatient(bool),
     Sleep(u64),
     /// Wait for a signal, but no longer than so long; and say what was heard.
     Hear(u64),
@@ -183,14 +182,7 @@ async fn perform(ctx: &Ctx, n: usize, step: Step) -> Result<(), No> {
         }
         Step::Doubt(then) => ctx.run(Doubt(n)).undo(Unact(n)).on_unknown(then).await.or_no(),
         Step::Park => act(ctx, n).retry(policy(2)).on_unknown(OnUnknown::Park).await.or_no(),
-        Step::Impatient => {
-            let acted = act(ctx, n).when_unavailable(WhenUnavailable::Fail).await;
-            acted.or_no().or(Ok(()))
-        }
-        Step::ImpatientDoubt => {
-            let doubt = ctx.run(Doubt(n)).when_unavailable(WhenUnavailable::Fail);
-            doubt.undo(Unact(n)).await.or_no()
-        }
+        Step::Impatient(doubt) => impatient(ctx, n, doubt).await,
         Step::Sleep(ms) => {
             ctx.sleep(Duration::from_millis(ms)).await;
             Ok(())
@@ -234,6 +226,14 @@ async fn perform(ctx: &Ctx, n: usize, step: Step) -> Result<(), No> {
         Step::Fail => Err(No),
         Step::Continue(_) | Step::Pivot => unreachable!("the body itself sees to that"),
     }
+}
+
+async fn impatient(ctx: &Ctx, n: usize, doubt: bool) -> Result<(), No> {
+    if doubt {
+        let doubt = ctx.run(Doubt(n)).when_unavailable(WhenUnavailable::Fail);
+        return doubt.undo(Unact(n)).await.or_no();
+    }
+    act(ctx, n).when_unavailable(WhenUnavailable::Fail).await.or_no().or(Ok(()))
 }
 
 fn act(ctx: &Ctx, n: usize) -> Asked<Act> {
@@ -318,8 +318,7 @@ fn step(random: &mut SmallRng, depth: u32, ended: Ended) -> Step {
         29 => Step::Fail,
         30..=31 => Step::Pivot,
         32 => Step::Ask(random.random_range(0..2) == 0),
-        33..=34 => Step::Impatient,
-        35 => Step::ImpatientDoubt,
+        33..=35 => Step::Impatient(random.random_range(0..3) == 0),
         _ => Step::Do,
     }
 }

@@ -57,11 +57,11 @@ fn what_is_held_back_burns_no_attempt_however_often() {
 
 #[test]
 fn a_step_that_does_not_wait_ends_without_an_attempt_and_one_that_was_tried_is_undone() {
-    let mut stage = Stage::new(&[Step::Impatient, Step::Fail]);
+    let mut stage = Stage::new(&[Step::Impatient(false), Step::Fail]);
     let mut worker = stage.owner();
     hold_back(&mut stage, &mut worker);
     assert_eq!((stage.happened(unsent), worker.attempts.len()), (1, 0), "there is nothing to undo");
-    let mut stage = Stage::new(&[Step::Impatient, Step::Fail]);
+    let mut stage = Stage::new(&[Step::Impatient(false), Step::Fail]);
     let mut worker = stage.owner();
     worker.answer(0, Attempt::failed("down"), false, stage.now());
     stage.commit(&mut worker);
@@ -88,7 +88,7 @@ fn an_undo_waits_for_its_service() {
 
 #[test]
 fn what_another_owner_had_under_way_may_have_been_sent() {
-    let mut stage = Stage::new(&[Step::Impatient, Step::Fail]);
+    let mut stage = Stage::new(&[Step::Impatient(false), Step::Fail]);
     let one = stage.owner();
     assert_eq!(one.attempts.len(), 1);
     // It hands over without waiting for its attempt, which nobody charges.

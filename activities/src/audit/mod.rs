@@ -54,4 +54,10 @@ impl<'a> Holdings<'a> {
     pub fn transaction(&mut self) -> &mut PgConnection {
         self.0.transaction()
     }
+
+    /// What is wrong with the books whoever is asked, one line each: a balance below zero, or
+    /// one that is not the sum of its entries.
+    pub async fn wrong(&mut self) -> Result<Vec<String>, StoreError> {
+        self.0.wrong().await
+    }
 }

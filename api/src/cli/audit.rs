@@ -100,6 +100,9 @@ async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
             }
         }
     }
+    for detail in holdings.wrong().await? {
+        report.breach(None, detail, limit);
+    }
     Ok(report)
 }
 

@@ -72,3 +72,47 @@ async fn what_is_charged_is_earned_given_back_or_under_way_and_what_is_not_is_na
     found.sort_unstable();
     assert_eq!(found, breaches);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ride_that_is_paid_at_its_end_is_earned_and_a_taxi_of_a_cancelled_one_is_free() {
+    let database = migrated().await;
+    let server =
+        Server::start_with(database.url(), &["--listen", "127.0.0.1:0", "--gateway", "anycall"]);
+    let member = json!({
+        "memberName": "홍길동", "phoneNumber": "010-1111-2222", "creditCardNumber": "1234",
+        "friendPhoneNumber": "",
+    });
+    assert_eq!(server.post("/memberShips", member).await.status, 201);
+    for _ in 0..2 {
+        let call = json!({
+            "memberId": 1, "phoneNumber": "010-7202-2664", "startAddress": "정자동",
+            "endAddress": "목동", "callStatus": "택시호출",
+        });
+        assert_eq!(server.post("/calls", call).await.status, 201);
+    }
+    let cancelled = server.send("PATCH", "/calls/2", Some(json!({ "callStatus": "호출취소" })));
+    assert_eq!(cancelled.await.status, 200);
+    server.until("/taxis/1", |taxi| !taxi["memberName"].is_null()).await;
+    for step in [
+        json!({ "taxiNumber": "114너7484", "taxiInfo": "x", "callStatus": "배정됨",
+                "taxiStatus": "배정됨" }),
+        json!({ "taxiStatus": "운행시작" }),
+        json!({ "taxiStatus": "운행종료", "payAmt": "15000" }),
+    ] {
+        let answer = server.send("PATCH", "/taxis/1", Some(step)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    server.until("/v1/workflows/anycall.call.2", |ride| ride["status"] == "failed").await;
+    let (exit, report) = audit(database.url());
+    let totals = json!({
+        "charged": 15_000, "given_back": 0, "completed": 15_000, "under_way": 0, "difference": 0,
+    });
+    assert_eq!((exit, &report["totals"]["KRW"]), (Some(0), &totals), "{report}");
+
+    let pool = PgPool::connect(database.url()).await.expect("it answers");
+    let mistake = "update anycall.taxi set call_status = '택시호출' where call_id = 2";
+    sqlx::raw_sql(mistake).execute(&pool).await.expect("it is done");
+    let (exit, report) = audit(database.url());
+    let breach = (Some("anycall.call.2"), "it is failed, and a dispatch is held");
+    assert_eq!((exit, found(&report)), (Some(6), vec![breach]));
+}

@@ -4,7 +4,7 @@
 //! none left. So the charge is what decides: before it all can be undone, after it there is no
 //! way back, and the points are given, once, however long that takes.
 
-use hansom_core::{Activity, ActivityError, Ctx, Fingerprint, Workflow};
+use hansom_core::{Activity, ActivityError, Ctx, Fingerprint, WhenUnavailable, Workflow};
 use serde::{Deserialize, Serialize};
 
 use super::contract::{
@@ -53,7 +53,7 @@ impl Workflow for PointPurchase {
         // Nobody waits for it: it is tried until the payment service says yes or no.
         let (patient, charge) = (persistent(), charge.undo(Refund { account }));
         let charge = charge.retry(patient.retry).start_to_close(patient.start_to_close);
-        let payment_id = charge.await?;
+        let payment_id = charge.when_unavailable(WhenUnavailable::Wait).await?;
 
         let points = Points(price.0);
         ctx.pivot().run(IncreasePoints { confirm_id, user_id, points }).await;

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use hansom_core::{Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal};
+use hansom_core::{
+    Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal, WhenUnavailable,
+};
 use serde::{Deserialize, Serialize};
 
 use super::status::MoveType;
@@ -193,7 +195,8 @@ impl Activity for RequestAssignment {
     type Output = ();
     type Error = OrderTaken;
 
-    /// The customer waits for the answer, so two attempts of 610 ms and no more.
+    /// The customer waits for the answer, so two attempts of 610 ms and no more, and none where
+    /// it cannot even be sent.
     fn options() -> ActivityOptions {
         let retry = RetryPolicy {
             initial_interval: Duration::from_millis(200),
@@ -203,6 +206,7 @@ impl Activity for RequestAssignment {
         ActivityOptions {
             retry,
             start_to_close: Duration::from_millis(610),
+            when_unavailable: WhenUnavailable::Fail,
             ..ActivityOptions::default()
         }
     }

@@ -14,7 +14,9 @@ mod view;
 
 use std::time::Duration;
 
-use hansom_core::{Activity, Ctx, Fingerprint, ParentClose, SignalType, Step, Workflow};
+use hansom_core::{
+    Activity, Ctx, Fingerprint, ParentClose, SignalType, Step, WhenUnavailable, Workflow,
+};
 
 pub use contract::{
     CancelOrder, CancelRequest, CompleteMove, ConfirmOrder, ConfirmRequest, Moved, Mover, Order,
@@ -76,12 +78,12 @@ impl Workflow for MoveOrder {
             ctx.join(marks.0.into_future(), marks.1.into_future()).await;
         order_marked?;
         request_marked?;
-        tell(&ctx, &News::Confirmed.of(&order));
-        tell(&ctx, &News::Assigned(&mover).of(&order));
 
         let completes = ctx.signals::<CompleteMove>();
-        // Told or over time: it is done.
-        let _ = ctx.timeout(RETENTION, completes.next()).await;
+        let over = ctx.timeout(RETENTION, completes.next());
+        let news = [News::Confirmed.of(&order), News::Assigned(&mover).of(&order)];
+        // Completed or over time, it is done; its messages hold nothing up.
+        let _ = ctx.select(over, tell(&ctx, &news)).await;
         Ok(Moved { order_id, mover })
     }
 }
@@ -99,7 +101,8 @@ async fn accept(ctx: &Ctx, order: &Order) -> Result<(), OrderError> {
             place(ctx, order).await.map_err(OrderError::Place)?;
             let patient = persistent();
             let request = request(ctx, order).retry(patient.retry);
-            request.start_to_close(patient.start_to_close).await.map_err(OrderError::Request)
+            let request = request.start_to_close(patient.start_to_close);
+            request.when_unavailable(WhenUnavailable::Wait).await.map_err(OrderError::Request)
         }
     }
 }
@@ -114,8 +117,12 @@ fn place(ctx: &Ctx, order: &Order) -> Step<PlaceOrder> {
     ctx.run(PlaceOrder { order: order.clone() }).undo(undo)
 }
 
-/// Goes its own way, whatever becomes of the order.
-fn tell(ctx: &Ctx, news: &SendNotice) {
-    let notice = ctx.child::<Notice>(&news.id, &news.notify);
-    drop(notice.on_parent_close(ParentClose::Abandon).spawn());
+/// One after the other, each on its own way; and then there is nothing more to say.
+async fn tell(ctx: &Ctx, news: &[SendNotice]) {
+    for SendNotice { id, notify } in news {
+        let notice = ctx.child::<Notice>(id, notify).on_parent_close(ParentClose::Abandon);
+        // Whether it arrived or not.
+        let _ = notice.await;
+    }
+    std::future::pending::<()>().await;
 }

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use hansom_core::testing::Script;
-use hansom_core::{ActivityError, Cause, ChildOutcome, Command, Event, Ledger, Payload, Status};
+use hansom_core::{
+    Activity, ActivityError, Cause, ChildOutcome, Command, Event, Ledger, Payload, Status,
+    WhenUnavailable,
+};
 use hansom_workflows::move_order::{
     CancelOrder, CancelRequest, CompleteMove, ConfirmOrder, ConfirmRequest, MoveOrder, MoveType,
     Moved, MoverInfos, OrderError, OrderTaken, PickMover, PlaceOrder, ReleaseMover,
@@ -10,6 +13,11 @@ use hansom_workflows::move_order::{
 use hansom_workflows::notification::{Notice, Notify, SendNotice};
 
 use super::{ORDER, accepted, confirmed, fallback, mover, order, strict};
+
+/// The customer was told that it is confirmed, and is told by whom.
+fn informed() -> Script<MoveOrder> {
+    confirmed().complete_child::<Notice>("move.order.1.confirmed", &true, Vec::new())
+}
 
 fn plan(ledger: &Ledger) -> Vec<String> {
     ledger.undo_plan().into_iter().map(|undo| undo.activity).collect()
@@ -43,7 +51,7 @@ fn told(script: &Script<MoveOrder>) -> Vec<String> {
 
 #[test]
 fn an_order_is_requested_placed_assigned_and_confirmed_on_both_sides() {
-    let script = confirmed().signal(&CompleteMove {});
+    let script = informed().signal(&CompleteMove {});
     assert_eq!(
         script.story(),
         [
@@ -53,9 +61,9 @@ fn an_order_is_requested_placed_assigned_and_confirmed_on_both_sides() {
             "pick_mover",
             "confirm_order",
             "confirm_request",
+            "timer 2592000s",
             "child: move.order.1.confirmed",
             "child: move.order.1.assigned",
-            "timer 2592000s",
             "timer off",
             "completed",
         ]
@@ -67,7 +75,7 @@ fn an_order_is_requested_placed_assigned_and_confirmed_on_both_sides() {
 #[test]
 fn the_customer_hears_of_the_request_the_confirmation_and_the_mover_and_would_of_a_cancellation() {
     assert_eq!(
-        told(&confirmed()),
+        told(&informed()),
         [
             "호출중 : mapo 2500000원",
             "호출확정 : mapo 2500000원",
@@ -88,9 +96,12 @@ fn a_move_that_nobody_completes_is_over_after_a_month() {
 fn a_message_that_does_not_arrive_and_one_that_was_sent_before_hold_nothing_up() {
     let script = confirmed().close_child("move.order.1.confirmed", ChildOutcome::Taken {});
     let script = script.complete_child::<Notice>("move.order.1.assigned", &false, Vec::new());
+    assert_eq!(script.ledger().status(), Status::Running, "it is not over with that");
     assert_eq!(script.signal(&CompleteMove {}).ledger().status(), Status::Completed);
-    let open = confirmed().signal(&CompleteMove {});
-    assert_eq!(open.ledger().status(), Status::Completed, "its messages are on their way");
+    for open in [confirmed(), informed()] {
+        let open = open.signal(&CompleteMove {});
+        assert_eq!(open.ledger().status(), Status::Completed, "a message is on its way");
+    }
 }
 
 #[test]
@@ -98,6 +109,23 @@ fn a_strict_order_whose_request_is_refused_or_not_done_leaves_nothing_at_all() {
     let script = strict().refuse::<RequestAssignment>(OrderTaken);
     assert_eq!(script.story(), ["request_assignment", "unwind", "failed"]);
     assert_eq!(error(&script), OrderError::Request(ActivityError::Refused(OrderTaken)));
+}
+
+#[test]
+fn a_strict_order_whose_request_cannot_be_sent_ends_at_once_and_one_with_the_fallback_waits() {
+    let script = strict().fail_unsent::<RequestAssignment>();
+    assert_eq!(script.story(), ["request_assignment", "unwind", "failed"]);
+    assert!(matches!(error(&script), OrderError::Request(ActivityError::NotDone { .. })));
+    let waits = |script: &Script<MoveOrder>| {
+        let options = |running: &hansom_core::Running| {
+            running.options.as_ref().map(|options| options.when_unavailable)
+        };
+        script.ledger().running().values().next().and_then(|running| options(running))
+    };
+    assert_eq!(RequestAssignment::options().when_unavailable, WhenUnavailable::Fail);
+    assert_eq!(waits(&strict()), None, "as its contract says");
+    let fallback = fallback().complete::<PlaceOrder>(&());
+    assert_eq!(waits(&fallback), Some(WhenUnavailable::Wait));
 }
 
 #[test]
@@ -150,7 +178,7 @@ fn a_cancellation_lets_the_mover_go_tells_the_customer_and_marks_order_and_reque
     let script = script.complete::<SendNotice>(&()).complete::<CancelOrder>(&());
     let script = script.complete::<CancelRequest>(&());
     assert_eq!(
-        script.story()[9..],
+        script.story()[8..],
         [
             "unwind",
             "undo: release_mover",

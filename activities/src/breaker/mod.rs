@@ -152,9 +152,7 @@ impl Breaker {
         let (service, now) = (service.into(), Instant::now());
         let window = Window::new(settings.window, now);
         let inner = Inner { phase: Phase::Closed, number: 0, window };
-        let breaker = Self { service, settings, inner: Mutex::new(inner) };
-        breaker.show(0.0);
-        breaker
+        Self { service, settings, inner: Mutex::new(inner) }
     }
 
     /// The service that is behind it.
@@ -241,30 +239,35 @@ impl Breaker {
     fn turn(&self, inner: &mut Inner, phase: Phase, now: Instant) {
         let Counts { calls, failed } = inner.window.counts(now);
         let service = &*self.service;
-        let (state, to) = match phase {
+        let to = match phase {
             Phase::Closed => {
                 tracing::info!(service, "breaker_closed");
-                (0.0, "closed")
+                "closed"
             }
             Phase::HalfOpen => {
                 tracing::info!(service, "breaker_half_open");
-                (1.0, "half_open")
+                "half_open"
             }
             Phase::Open { until } => {
                 let open_ms = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(service, calls, failed, open_ms, "breaker_opened");
-                (2.0, "open")
+                "open"
             }
         };
         inner.phase = phase;
         inner.number += 1;
         inner.window = Window::new(self.settings.window, now);
-        self.show(state);
         let service = self.service.clone();
         metrics::counter!(TRANSITIONS, "service" => service, "to" => to).increment(1);
     }
 
-    fn show(&self, state: f64) {
+    /// Shows its state to the recorder: before it is asked what it has measured.
+    pub fn measure(&self) {
+        let state = match self.state() {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open { .. } => 2.0,
+        };
         metrics::gauge!(STATE, "service" => self.service.clone()).set(state);
     }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod activity;
 mod audit;
 mod bench;
 mod check;
@@ -45,6 +46,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Compare the services' books with what the sagas say of themselves.
     Audit(audit::AuditArgs),
+    /// What sagas ask for, and who performs it.
+    #[command(subcommand)]
+    Activity(activity::ActivityCommand),
     /// The database: its URL, or a session in it.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Check(args) => check::run(&args).await,
             Command::Audit(args) => audit::run(&args).await,
             Command::Bench(args) => bench::run(&args).await.map(|()| Exit::Ok),
+            Command::Activity(command) => activity::run(command).await,
             Command::Db(command) => db::run(command).await,
             Command::Schedule(command) => schedule::run(command).await,
             Command::Workflow(command) => workflow::run(command).await,

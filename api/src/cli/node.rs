@@ -72,7 +72,8 @@ impl Node {
         metrics::recorder();
         tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
-        let api = Arc::new(Api::new(worker));
+        let api = Api::new(worker).with_breakers(systems.breakers());
+        let api = Arc::new(api.with_max_backlog(server.max_backlog));
         let others = systems.routes(&api, server.gateway);
         Ok(Self { router: app(Arc::clone(&api), others), api })
     }

@@ -56,6 +56,9 @@ pub struct ServerArgs {
     /// Activities that remote workers perform, with commas between them [env: HANSOM_REMOTE]
     #[arg(long, value_name = "NAMES")]
     remote: Option<String>,
+    /// Starts and attempts that wait here before starts are refused; 0: never [env: HANSOM_MAX_BACKLOG] [default: 20000]
+    #[arg(long, value_name = "N")]
+    max_backlog: Option<String>,
 }
 
 /// What is logged.

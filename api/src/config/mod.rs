@@ -66,6 +66,9 @@ pub struct Server {
     pub worker_threads: Option<usize>,
     /// `HANSOM_REMOTE`: activities that are performed by remote workers; by default none.
     pub remote: Vec<String>,
+    /// `HANSOM_MAX_BACKLOG`, default 20000: with so much to do nothing more is started; 0 is no
+    /// bound.
+    pub max_backlog: usize,
     /// `HANSOM_<NAME>_URL`: bundled services that run elsewhere; by default all run here.
     pub services: Urls,
 }
@@ -138,6 +141,7 @@ impl Config {
                     .get(Key::WorkerThreads, |text| whole(text, MAX_THREADS))
                     .map(|threads| threads as usize),
                 remote: read.get(Key::Remote, names).unwrap_or_default(),
+                max_backlog: read.get(Key::MaxBacklog, backlog).unwrap_or(20_000),
                 services: services::ALL
                     .iter()
                     .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), url)?)))
@@ -240,6 +244,12 @@ fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
 fn whole(text: &str, max: u32) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=max).contains(number));
     number.ok_or_else(|| format!("it is a whole number from 1 to {max}"))
+}
+
+fn backlog(text: &str) -> Result<usize, String> {
+    let number: Option<u32> = text.parse().ok();
+    let number = number.ok_or_else(|| "it is a whole number; 0 is no bound".to_owned())?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 fn names(text: &str) -> Result<Vec<String>, String> {

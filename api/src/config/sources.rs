@@ -26,6 +26,7 @@ pub enum Key {
     Lease,
     WorkerThreads,
     Remote,
+    MaxBacklog,
     Log,
     LogFormat,
     Url,
@@ -35,7 +36,7 @@ pub enum Key {
 
 impl Key {
     /// Those that are not of a service.
-    const OWN: [Self; 11] = [
+    const OWN: [Self; 12] = [
         Self::DatabaseUrl,
         Self::Data,
         Self::Partitions,
@@ -44,6 +45,7 @@ impl Key {
         Self::Lease,
         Self::WorkerThreads,
         Self::Remote,
+        Self::MaxBacklog,
         Self::Log,
         Self::LogFormat,
         Self::Url,
@@ -65,6 +67,7 @@ impl Key {
             Self::Lease => "lease",
             Self::WorkerThreads => "worker_threads",
             Self::Remote => "remote",
+            Self::MaxBacklog => "max_backlog",
             Self::Log => "log",
             Self::LogFormat => "log_format",
             Self::Url => "url",

@@ -94,6 +94,7 @@ kinds! {
     QUEUE_FULL = 429 "signal.queue_full" "Too many messages wait for the workflow";
     SCHEDULE_BUFFER_FULL = 429 "schedule.buffer_full" "Too many fires of the schedule wait";
     INTERNAL = 500 "internal" "The server made a mistake";
+    OVERLOADED = 503 "server.overloaded" "The server has too much to do to start more";
     DRAINING = 503 "draining" "The server is being stopped";
     STORE_UNAVAILABLE = 503 "store.unavailable" "The database does not answer";
     STORE_BUSY = 503 "store.busy" "The database is busy";

@@ -3,12 +3,15 @@
 //! The engine counts through the `metrics` facade; nothing here asks the database, and no name of a
 //! workflow or a schedule is ever a label.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::state::Api;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -18,6 +21,11 @@ const BUCKETS: [f64; 12] =
 
 /// How long requests take, by method, route and status.
 pub(super) const REQUEST_SECONDS: &str = "hansom_http_request_seconds";
+
+/// What this process has taken on and not worked off.
+const BACKLOG: &str = "hansom_backlog";
+/// Starts that were refused because of that.
+pub(super) const REFUSED: &str = "hansom_starts_refused_total";
 
 /// What was measured is put together so often, also when nobody asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -32,6 +40,12 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
         // Somebody else's recorder, in a program that has one: this one stays empty.
         let _ = metrics::set_global_recorder(recorder);
         hansom_engine::describe_metrics();
+        hansom_activities::breaker::describe_metrics();
+        metrics::describe_gauge!(
+            BACKLOG,
+            "Starts that wait for their commit, and attempts that wait here or are under way"
+        );
+        metrics::describe_counter!(REFUSED, "Starts that were refused for too large a backlog");
         metrics::describe_histogram!(REQUEST_SECONDS, "How long requests took to be answered");
         metrics::describe_gauge!("hansom_build_info", "1, with the version of this binary");
         metrics::gauge!("hansom_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -50,6 +64,9 @@ pub(crate) async fn upkeep() {
 /// What this process counted since it was started, in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics() -> impl IntoResponse {
+pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    let backlog = u32::try_from(api.client().backlog()).unwrap_or(u32::MAX);
+    metrics::gauge!(BACKLOG).set(f64::from(backlog));
+    api.breakers().iter().for_each(|breaker| breaker.measure());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder().render())
 }

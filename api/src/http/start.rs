@@ -20,7 +20,6 @@ use super::problem::{Problem, did_you_mean, echo};
 use super::query::{Params, YEARS, check_id, time_of};
 use super::schema;
 use super::state::Api;
-use super::verbs::refuse_while_draining;
 use crate::duration::{self, DurationError};
 
 /// The most labels, and the longest key or value of one in bytes.
@@ -60,7 +59,7 @@ struct StartedAnswer {
         (status = 415, body = Problem),
         (status = 422, body = Problem),
         (status = 429, description = "signal.queue_full", body = Problem),
-        (status = 503, body = Problem),
+        (status = 503, description = "server.overloaded, draining, store.*", body = Problem),
     ))]
 pub(crate) async fn start(
     State(api): State<Arc<Api>>,
@@ -71,7 +70,7 @@ pub(crate) async fn start(
     params.only(&["wait"])?;
     let wait = params.wait()?;
     let mut request = start_request(&body, &headers)?;
-    refuse_while_draining(&api)?;
+    api.admit()?;
     if let Some(given) = body.text("deadline")? {
         request.deadline = Some(deadline(&api, &request, &given).await?);
     }

@@ -2,21 +2,75 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use hansom_activities::breaker::Breakers;
 use hansom_engine::{Client, Worker};
 use tokio::sync::watch;
+
+use super::errors::draining;
+use super::kinds;
+use super::problem::Problem;
+
+/// When who was refused should come again, in seconds.
+const COME_AGAIN: u32 = 2;
 
 /// The client that handlers ask, and the worker behind it until it is drained.
 pub struct Api {
     client: Client,
     worker: Mutex<Option<Worker>>,
     draining: watch::Sender<bool>,
+    breakers: Breakers,
+    /// Past it nothing is started; 0 is no bound.
+    max_backlog: usize,
 }
 
 impl Api {
     /// For a worker that runs.
     pub fn new(worker: Worker) -> Self {
         let client = worker.client();
-        Self { client, worker: Mutex::new(Some(worker)), draining: watch::Sender::new(false) }
+        Self {
+            client,
+            worker: Mutex::new(Some(worker)),
+            draining: watch::Sender::new(false),
+            breakers: Breakers::default(),
+            max_backlog: 0,
+        }
+    }
+
+    /// With the breakers that its activities go through.
+    #[must_use]
+    pub fn with_breakers(self, breakers: Breakers) -> Self {
+        Self { breakers, ..self }
+    }
+
+    /// Starts nothing while [`Client::backlog`] is this or more; 0, as without it, is no bound.
+    #[must_use]
+    pub fn with_max_backlog(self, max_backlog: usize) -> Self {
+        Self { max_backlog, ..self }
+    }
+
+    /// The breakers that its activities go through.
+    pub(super) fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    /// Whether a workflow may be started here now: asked before anything of it is written.
+    /// What is accepted already, and whatever is said to it, is never refused by this.
+    pub(crate) fn admit(&self) -> Result<(), Problem> {
+        if self.is_draining() {
+            return Err(draining());
+        }
+        let backlog = self.client.backlog();
+        if self.max_backlog == 0 || backlog < self.max_backlog {
+            return Ok(());
+        }
+        tracing::debug!(backlog, max_backlog = self.max_backlog, "server_overloaded");
+        metrics::counter!(super::metrics::REFUSED).increment(1);
+        let detail = format!(
+            "{backlog} attempts and starts wait here already; from {} on nothing is started",
+            self.max_backlog
+        );
+        let problem = Problem::new(kinds::OVERLOADED, detail).retry_after(COME_AGAIN);
+        Err(problem.limit(self.max_backlog as u64))
     }
 
     /// What handlers ask.

@@ -24,6 +24,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
+use hansom_activities::breaker::{BreakerSettings, Breakers};
 use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
 use hansom_core::Handlers;
@@ -46,6 +47,7 @@ pub struct Systems {
     pool: PgPool,
     places: Places,
     handlers: Handlers,
+    breakers: Breakers,
 }
 
 /// Where each service is asked.
@@ -70,14 +72,21 @@ impl Systems {
     pub fn new(pool: &PgPool, elsewhere: &Urls) -> Self {
         let mut handlers = Handlers::default();
         let mut places = BTreeMap::new();
+        let mut breakers = Breakers::default();
         for bundled in all(pool) {
             let name = bundled.service.kind.name;
             let url = elsewhere.get(name).cloned();
             let (place, performed) = bundled.at(url.map(Elsewhere::new));
             places.insert(name, place);
-            handlers = handlers.and(performed);
+            let guarded = breakers.guard(name, BreakerSettings::default(), performed);
+            handlers = handlers.and(guarded);
         }
-        Self { pool: pool.clone(), places: Places(Arc::new(places)), handlers }
+        Self { pool: pool.clone(), places: Places(Arc::new(places)), handlers, breakers }
+    }
+
+    /// The breakers of the services, wherever those run.
+    pub fn breakers(&self) -> Breakers {
+        self.breakers.clone()
     }
 
     /// What the services do for the sagas.

@@ -3,9 +3,10 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use hansom_activities::breaker::BreakerSettings;
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, Setup};
 use crate::tour::LATER;
 
 /// A server, and the commands that are run against it.
@@ -35,8 +36,12 @@ impl Cli {
 
     /// Runs `hansom workflow ..`; nobody sits there.
     async fn run(&self, args: &[&str]) -> Said {
+        self.run_of("workflow", args).await
+    }
+
+    async fn run_of(&self, noun: &str, args: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hansom"));
-        command.arg("workflow").args(args).env_clear().env("HANSOM_URL", &self.url);
+        command.arg(noun).args(args).env_clear().env("HANSOM_URL", &self.url);
         command.current_dir(std::env::temp_dir()).stdin(Stdio::null());
         let output = tokio::task::spawn_blocking(move || command.output()).await;
         output.unwrap().unwrap().into()
@@ -140,5 +145,25 @@ async fn a_start_may_bring_a_signal() {
     let no =
         cli.run(&[&["start", "trip", "b", "--input", r#"{"fare":1}"#][..], &past].concat()).await;
     Cli::ended(&no, 2, &["time.range", "past"]);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activities_are_listed_with_the_breakers_of_their_services() {
+    let breaker = Some(BreakerSettings::default());
+    let rig = Rig::set_up(&Setup { remote: &["refund"], breaker, ..Setup::default() }).await;
+    let cli = Cli::of(&rig).await;
+    let list = cli.run_of("activity", &["list"]).await;
+    Cli::ended(&list, 0, &["ACTIVITY", "BREAKER", "queue refund"]);
+    let charge = list.out.lines().find(|line| line.starts_with("charge ")).unwrap();
+    assert_eq!(
+        charge.split_whitespace().collect::<Vec<_>>(),
+        ["charge", "bank", "closed", "0", "0"]
+    );
+    let json = cli.run_of("activity", &["list", "-o", "json"]).await;
+    let list: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(list["items"][0]["name"], "book");
+    let ids = cli.run_of("activity", &["list", "-o", "ids"]).await;
+    assert!(ids.out.lines().any(|id| id == "charge"), "{ids:?}");
     rig.stop().await;
 }

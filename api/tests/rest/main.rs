@@ -6,6 +6,7 @@ mod documented;
 mod lifecycle;
 mod limits;
 mod operators;
+mod overload;
 mod refusals;
 mod rig;
 mod schedules;

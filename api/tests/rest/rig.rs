@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use hansom::http::{Api, app};
+use hansom_activities::breaker::{BreakerSettings, Breakers};
 use hansom_core::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Ctx, Failure, Handler, Handlers,
     Never, RetryPolicy, Signal, SignalType, Workflow, Workflows,
@@ -103,10 +104,31 @@ impl Workflow for Trip {
 /// Declines 13, and completes only while the gate is open.
 struct Bank {
     gate: AtomicBool,
+    /// It thinks for as long as this is set.
+    thinks: AtomicBool,
+    /// No charge works.
+    broken: AtomicBool,
+}
+
+/// What is otherwise than usual.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    /// Activities that are left to remote workers.
+    pub(crate) remote: &'a [&'a str],
+    /// With so much to do nothing more is started; 0 is no bound.
+    pub(crate) max_backlog: usize,
+    /// What the bank does goes through a breaker.
+    pub(crate) breaker: Option<BreakerSettings>,
 }
 
 impl Handler<Charge> for Bank {
     async fn handle(&self, ask: Charge, _: ActivityContext) -> Result<(), Failure<Declined>> {
+        while self.thinks.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(Failure::retry("out of order"));
+        }
         if ask.fare == 13 { Err(Failure::Refused(Declined { declined: 13 })) } else { Ok(()) }
     }
 }
@@ -173,32 +195,52 @@ impl Rig {
 
     /// With these activities left to remote workers.
     pub(crate) async fn start_with(remote: &[&str]) -> Self {
-        let database = database(&template(), |url| async move {
+        Self::on(Self::database().await, &Setup { remote, ..Setup::default() }).await
+    }
+
+    /// Otherwise than usual.
+    pub(crate) async fn set_up(setup: &Setup<'_>) -> Self {
+        Self::on(Self::database().await, setup).await
+    }
+
+    async fn database() -> TestDatabase {
+        database(&template(), |url| async move {
             let pool = connect(&url, 2).await.unwrap();
             migrate(&pool, Some(16)).await.unwrap();
             pool.close().await;
         })
-        .await;
-        Self::on(database, remote).await
+        .await
     }
 
     /// With a database that may have workflows in it.
-    async fn on(database: TestDatabase, remote: &[&str]) -> Self {
+    async fn on(database: TestDatabase, setup: &Setup<'_>) -> Self {
         let pool = connect(database.url(), 10).await.unwrap();
-        let bank = Arc::new(Bank { gate: AtomicBool::new(true) });
+        let bank = Arc::new(Bank {
+            gate: AtomicBool::new(true),
+            thinks: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        });
+        let mut breakers = Breakers::default();
         let guide = Arc::new(Guide::default());
         let handlers = Handlers::default()
             .with::<Charge>(Arc::clone(&bank))
             .with::<Refund>(Arc::clone(&bank))
-            .with::<Complete>(Arc::clone(&bank))
+            .with::<Complete>(Arc::clone(&bank));
+        let handlers = match setup.breaker {
+            Some(settings) => breakers.guard("bank", settings, handlers),
+            None => handlers,
+        };
+        let handlers = handlers
             .with::<Book>(Arc::clone(&guide))
             .with::<WasBooked>(Arc::clone(&guide))
             .with::<Unbook>(Arc::clone(&guide));
-        let handlers = remote.iter().try_fold(handlers, |all, name| all.made_remote(name)).unwrap();
+        let handlers =
+            setup.remote.iter().try_fold(handlers, |all, name| all.made_remote(name)).unwrap();
         let workflows = Workflows::default().with::<Trip>().with::<Tour>().with::<Leg>();
         let registry = Registry::new(workflows, handlers).unwrap();
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await.unwrap();
-        let api = Arc::new(Api::new(worker));
+        let api = Api::new(worker).with_breakers(breakers);
+        let api = Arc::new(api.with_max_backlog(setup.max_backlog));
         let router = app(Arc::clone(&api), Router::new());
         Self { router, api, pool, bank, guide, database }
     }
@@ -213,7 +255,7 @@ impl Rig {
         api.drain().await;
         change(&pool).await;
         pool.close().await;
-        Self::on(database, &[]).await
+        Self::on(database, &Setup::default()).await
     }
 
     /// Serves it on a port of this machine, and says where.
@@ -228,6 +270,16 @@ impl Rig {
     /// Whether tours find a guide.
     pub(crate) fn guide(&self, there: bool) {
         self.guide.there.store(there, Ordering::SeqCst);
+    }
+
+    /// Whether the bank thinks before it charges.
+    pub(crate) fn think(&self, thinks: bool) {
+        self.bank.thinks.store(thinks, Ordering::SeqCst);
+    }
+
+    /// Whether no charge works.
+    pub(crate) fn break_bank(&self, broken: bool) {
+        self.bank.broken.store(broken, Ordering::SeqCst);
     }
 
     /// Opens or closes the gate that trips complete through.

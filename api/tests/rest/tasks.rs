@@ -165,11 +165,9 @@ async fn activities_are_listed_with_what_waits_for_workers() {
             break list.body;
         }
     };
-    let charge =
-        json!({"name": "charge", "remote": true, "queue": "charge", "waiting": 2, "claimed": 1});
+    let charge = json!({"name": "charge", "remote": true, "queue": "charge", "waiting": 2, "claimed": 1, "breaker": null});
     assert_eq!(of(&list, "charge"), charge);
-    let local =
-        json!({"name": "refund", "remote": false, "queue": null, "waiting": 0, "claimed": 0});
+    let local = json!({"name": "refund", "remote": false, "queue": null, "waiting": 0, "claimed": 0, "breaker": null});
     assert_eq!(of(&list, "refund"), local);
     post(&rig, "/v1/tasks/complete", json!({"token": task["token"]})).await;
     rig.stop().await;

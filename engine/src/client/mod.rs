@@ -46,6 +46,16 @@ impl Client {
         Self { pool, registry, hub, starts: Arc::new(Semaphore::new(STARTS)) }
     }
 
+    /// What this process has taken on and not worked off: starts that wait for their commit, and
+    /// attempts that wait to be made here, or are being made. Read without a lock.
+    ///
+    /// Not what costs rows only: runs that sleep, wait for a signal or for a worker elsewhere,
+    /// are held back, or wait for the time of their next attempt. When that comes it counts, and
+    /// waits behind the others: a service that is slow or down is seen here all the same.
+    pub fn backlog(&self) -> usize {
+        STARTS - self.starts.available_permits() + self.hub.under_way()
+    }
+
     /// The workflow types this binary knows, by name.
     pub fn workflow_types(&self) -> impl Iterator<Item = &WorkflowType> {
         self.registry.workflows()

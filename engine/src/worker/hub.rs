@@ -31,6 +31,8 @@ pub(crate) struct Hub {
     ready: AtomicBool,
     pulse: Pulse,
     bells: Bells,
+    /// Of each lane: attempts that it has handed out and not taken the end of.
+    under_way: Vec<AtomicUsize>,
     /// Somebody changed a schedule.
     pub(crate) schedules: Notify,
 }
@@ -54,6 +56,7 @@ impl Hub {
     pub(crate) fn new(partitions: i32, lanes: Vec<UnboundedSender<ToLane>>) -> Self {
         let moved = lanes.iter().map(|_| AtomicU64::new(0)).collect();
         let pulse = Pulse { begun: Instant::now(), lanes: moved };
+        let under_way = lanes.iter().map(|_| AtomicUsize::new(0)).collect();
         Self {
             routes: (0..partitions).map(|_| AtomicUsize::new(NOWHERE)).collect(),
             lanes,
@@ -63,6 +66,7 @@ impl Hub {
             ready: AtomicBool::new(false),
             pulse,
             bells: Bells::default(),
+            under_way,
             schedules: Notify::new(),
         }
     }
@@ -78,6 +82,21 @@ impl Hub {
     /// What rings where attempts wait to be claimed.
     pub(crate) fn bells(&self) -> &Bells {
         &self.bells
+    }
+
+    /// An attempt of this lane is handed out.
+    pub(crate) fn begins(&self, lane: usize) {
+        self.under_way[lane].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The lane has taken the end of one; or another worker will.
+    pub(crate) fn ends(&self, lane: usize) {
+        self.under_way[lane].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Attempts that this process has to make, or is making.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.iter().map(|lane| lane.load(Ordering::Relaxed)).sum()
     }
 
     /// A lane says that it moves.

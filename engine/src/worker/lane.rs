@@ -157,7 +157,10 @@ impl Lane {
         let now = self.shared.clock.now();
         match told {
             ToLane::Start(start) => self.owner.start(start, now),
-            ToLane::Answer(answer) => self.owner.answer(answer, now),
+            ToLane::Answer(answer) => {
+                self.shared.hub.ends(self.index);
+                self.owner.answer(answer, now);
+            }
             ToLane::Join(worker, done) => {
                 self.join(worker).await;
                 // The membership may have been dropped.
@@ -311,11 +314,14 @@ impl Lane {
         }
         for dispatch in after.dispatches {
             let (attempts, back) = (Arc::clone(&self.shared.attempts), self.back.clone());
-            let fence = self.fence(dispatch.address.part);
+            let (fence, hub) = (self.fence(dispatch.address.part), Arc::clone(&self.shared.hub));
+            let lane = self.index;
+            hub.begins(lane);
             self.shared.runtime.spawn(async move {
-                if let Some(answer) = attempts.make(dispatch, fence).await {
+                match attempts.make(dispatch, fence).await {
                     // The lane may be gone; the next owner makes the attempt again.
-                    let _ = back.send(ToLane::Answer(answer));
+                    Some(answer) => drop(back.send(ToLane::Answer(answer))),
+                    None => hub.ends(lane),
                 }
             });
         }

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use hansom_core::{Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal};
+use hansom_core::{
+    Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal, WhenUnavailable,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Distance, Fare};
@@ -210,9 +212,12 @@ impl Activity for ChargeFare {
             maximum_attempts: 2,
             ..RetryPolicy::default()
         };
+        // Whoever placed the call waits for it.
+        let when_unavailable = WhenUnavailable::Fail;
         ActivityOptions {
             retry,
             start_to_close: Duration::from_millis(610),
+            when_unavailable,
             ..ActivityOptions::default()
         }
     }

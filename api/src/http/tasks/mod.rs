@@ -35,7 +35,15 @@ pub(crate) struct Claimed {
 /// The activities of this server.
 #[derive(Serialize)]
 pub(crate) struct Activities {
-    items: Vec<ActivityInfo>,
+    items: Vec<Shown>,
+}
+
+/// An activity, and the breaker that it goes through when it is performed here.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    activity: ActivityInfo,
+    breaker: Option<schema::Breaker>,
 }
 
 /// Claims attempts that wait to be performed, and waits for some if there are none.
@@ -187,7 +195,8 @@ pub(crate) async fn fail(
     Ok(Json(schema::Settled { settled: true }))
 }
 
-/// The activities of this server, and how many attempts wait for remote workers.
+/// The activities of this server: how many attempts wait for remote workers, and the breaker of
+/// the service behind each that is performed here.
 #[utoipa::path(get, path = "/v1/activities", tag = "tasks",
     responses(
         (status = 200, body = schema::Activities),
@@ -199,7 +208,13 @@ pub(crate) async fn activities(
     params: Params,
 ) -> Result<Json<Activities>, Problem> {
     params.only(&[])?;
-    Ok(Json(Activities { items: api.client().activities().await? }))
+    let shown = |activity: ActivityInfo| {
+        let breaker = api.breakers().of_activity(activity.name).filter(|_| !activity.remote);
+        let breaker = breaker.map(|breaker| schema::Breaker::of(breaker));
+        Shown { activity, breaker }
+    };
+    let items = api.client().activities().await?.into_iter().map(shown).collect();
+    Ok(Json(Activities { items }))
 }
 
 fn token(body: &Document) -> Result<TaskToken, Problem> {

@@ -1,6 +1,8 @@
 //! What remote workers send and get, for the OpenAPI document.
 
 use chrono::{DateTime, Utc};
+use hansom_activities::breaker::{BreakerState, Counts};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -131,6 +133,37 @@ pub struct Activity {
     pub waiting: i64,
     /// How many of that queue are claimed.
     pub claimed: i64,
+    /// Of one that is performed here: the breaker of its service, if it has one.
+    pub breaker: Option<Breaker>,
+}
+
+/// The breaker of a service: it leaves a service in trouble alone.
+#[derive(ToSchema, Serialize)]
+pub struct Breaker {
+    /// The service that is behind it.
+    pub service: String,
+    /// `closed`: attempts go through; `open`: they are held back; `half_open`: one of them finds
+    /// out whether the service has recovered.
+    pub state: &'static str,
+    /// Attempts of late, while it is closed.
+    pub calls: u32,
+    /// Those of them that failed, or took too long.
+    pub failed: u32,
+    /// While it is open: when the next attempt is let through.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+impl Breaker {
+    pub(super) fn of(breaker: &hansom_activities::breaker::Breaker) -> Self {
+        let (state, counts) = (breaker.state(), breaker.counts());
+        let retry_at = match state {
+            BreakerState::Open { again_in } => Some(Utc::now() + again_in),
+            BreakerState::Closed | BreakerState::HalfOpen => None,
+        };
+        let service = breaker.service().to_owned();
+        let Counts { calls, failed } = counts;
+        Self { service, state: state.name(), calls, failed, retry_at }
+    }
 }
 
 /// The activities of this server.

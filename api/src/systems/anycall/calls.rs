@@ -75,7 +75,7 @@ pub(super) async fn place(
     let phone_number = fields.needed("phoneNumber")?;
     let start_address = fields.needed("startAddress")?;
     let end_address = fields.needed("endAddress")?;
-    facade.refuse_while_draining()?;
+    facade.api.admit()?;
     facade.check_member(member_id).await?;
     let call_id = CallId(facade.numbers.next(Series::AnycallCall).await?);
     let call = Call { call_id, member_id, phone_number, start_address, end_address };

@@ -64,7 +64,7 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
-    facade.refuse_while_draining()?;
+    facade.api.admit()?;
     let call_id = CallId(facade.numbers.next(Series::TaxisvcCall).await?);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
     let kind = match facade.place(&call).await? {

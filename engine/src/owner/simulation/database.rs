@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Direction, Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
 use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Stored};
@@ -301,7 +301,9 @@ impl Database {
             return self.answered(dispatch);
         };
         // One of the same number was held back meanwhile: history says that another may be out.
-        let out = running.held > 0 && running.sent;
+        // Of undos and probes nothing follows from that, and it does not say so.
+        let acts = running.direction == Direction::Do;
+        let out = running.held > 0 && (running.sent || !acts);
         let due = out || running.retry_at.is_none_or(|due| due <= now);
         let last = running.attempt == dispatch.attempt && due;
         let call = running.call == dispatch.call || running.probe.is_none();

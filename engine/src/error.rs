@@ -19,6 +19,14 @@ pub enum ClientError {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// This binary has no view of that name.
+    #[error("there is no view `{name}`; there are: {}", known.join(", "))]
+    UnknownView {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
     /// The workflow does not listen to that signal.
     #[error("`{workflow_type}` has no signal `{name}`; it has: {}", known.join(", "))]
     UnknownSignal {
@@ -131,6 +139,14 @@ pub enum EngineError {
     /// Two of one name: which of them was meant is nobody's guess.
     #[error("more than one: {}", .0.join(", "))]
     Duplicates(Vec<String>),
+    /// This binary has no view of that name.
+    #[error("there is no view `{name}`; there are: {}", known.join(", "))]
+    UnknownView {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
     /// The schema is older than this binary.
     #[error("the database has no schema of this version; run `hansom migrate`")]
     NotMigrated,

@@ -20,7 +20,8 @@
 //!
 //! The rooms: `owner` decides, without I/O; `worker` feeds it and does what it
 //! asks (one thread per lane, membership, attempts, errands); `store` has all
-//! the SQL; `client` is the way in; `check` looks at what a deploy would meet.
+//! the SQL; `client` is the way in; `check` looks at what a deploy would meet,
+//! `rebuild` makes read models anew.
 
 mod address;
 mod check;
@@ -29,6 +30,8 @@ mod clock;
 mod error;
 mod metered;
 mod owner;
+mod read_model;
+mod rebuild;
 mod registry;
 pub mod schedule;
 mod settings;
@@ -44,6 +47,10 @@ pub use client::{Client, Ending, Watch};
 pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};
 pub use metered::describe_metrics;
+pub use read_model::{
+    NoCursor, ViewChange, ViewChanges, ViewCursor, ViewInfo, ViewPage, ViewQuery, ViewRecord,
+};
+pub use rebuild::{RebuildReport, rebuild};
 pub use registry::Registry;
 pub use settings::Settings;
 pub use sqlx;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hansom_core::{
-    ActivityOptions, Answers, Direction, ErasedHandler, Handlers, OnUnknown, Running,
+    ActivityOptions, Answers, Direction, ErasedHandler, Handlers, OnUnknown, Running, ViewType,
     WhenUnavailable, WorkflowType, Workflows,
 };
 
@@ -67,6 +67,21 @@ impl Registry {
 
     pub(crate) fn workflow(&self, name: &str) -> Option<WorkflowType> {
         self.workflows.get(name)
+    }
+
+    /// The views of the runs of one type, when there are any.
+    pub(crate) fn views_of(&self, workflow: &str) -> Option<&Arc<[ViewType]>> {
+        self.workflows.views_of(workflow)
+    }
+
+    /// All views.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &ViewType> {
+        self.workflows.views()
+    }
+
+    /// The view called `name`.
+    pub(crate) fn view(&self, name: &str) -> Option<&ViewType> {
+        self.workflows.find_view(name)
     }
 
     pub(crate) fn workflows(&self) -> impl Iterator<Item = &WorkflowType> {

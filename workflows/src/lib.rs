@@ -14,6 +14,7 @@ pub mod taxi_call;
 pub fn all() -> Workflows {
     Workflows::default()
         .with::<taxi_call::TaxiCall>()
+        .view::<taxi_call::CallViews>()
         .with::<notification::Notice>()
         .with::<anycall_ride::AnycallRide>()
         .view::<anycall_ride::TaxiServiceInfos>()

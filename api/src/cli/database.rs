@@ -9,6 +9,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::{CliError, Exit};
 use crate::config::{Database, mask};
+use crate::nearest::nearest;
 
 /// How long a database may take to answer the first time.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -138,6 +139,13 @@ impl From<EngineError> for CliError {
                 what,
             )
             .hint("the workflows and handlers that this binary was built with do not fit together"),
+            EngineError::UnknownView { name, known } => {
+                let refused = Self::new(Exit::NotFound, what);
+                match nearest(&name, known) {
+                    Some(near) => refused.hint(format!("did you mean `{near}`?")),
+                    None => refused,
+                }
+            }
             EngineError::Database(error) => {
                 Self::new(Exit::Unreachable, "the database does not answer")
                     .cause(error.to_string())

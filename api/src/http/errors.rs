@@ -25,6 +25,11 @@ impl From<ClientError> for Problem {
                 );
                 Self::new(kinds::WORKFLOW_UNKNOWN, detail).field("/type")
             }
+            ClientError::UnknownView { name, known } => {
+                let near = did_you_mean(&name, known.iter().copied());
+                let detail = format!("there is no view {}{near}", echo(&name));
+                Self::new(kinds::VIEW_NOT_FOUND, detail).field("name")
+            }
             ClientError::UnknownSignal { workflow_type, name, known } => {
                 let detail = unknown(&workflow_type, "signal", &name, &known);
                 Self::new(kinds::SIGNAL_UNKNOWN, detail).field("name")

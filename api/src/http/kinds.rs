@@ -47,6 +47,8 @@ kinds! {
     CSRF = 403 "csrf" "The request comes from a page of another site";
     NOT_FOUND = 404 "not_found" "There is no such workflow";
     SCHEDULE_NOT_FOUND = 404 "schedule.not_found" "There is no such schedule";
+    VIEW_NOT_FOUND = 404 "view.not_found" "There is no such view";
+    VIEW_ROW_NOT_FOUND = 404 "view.row_not_found" "The view has no such row";
     ROUTE_UNKNOWN = 404 "route.unknown" "There is no such resource";
     API_VERSION = 404 "api.version" "There is no such version of the API";
     METHOD = 405 "method.not_allowed" "The resource does not know this method";

@@ -11,6 +11,7 @@ mod start;
 mod start_in;
 mod tasks;
 mod verbs;
+mod views;
 
 use std::sync::Arc;
 

@@ -29,8 +29,10 @@ pub(crate) struct Batch {
     pub(crate) alarms_dropped: Vec<(Part, Uuid, Seq, Timestamp)>,
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
     pub(crate) kin: Kin,
+    /// What views say from now on, each as `hansom.write_views` reads it.
+    pub(crate) views: Vec<String>,
     pub(crate) after: After,
-    /// Of history, about.
+    /// Of history and views, about.
     pub(crate) bytes: usize,
 }
 
@@ -172,7 +174,20 @@ impl Batch {
             && self.alarms_dropped.is_empty()
             && self.consumed.is_empty()
             && self.kin.is_empty()
+            && self.views.is_empty()
             && self.after.dispatches.is_empty()
+    }
+
+    /// What a view says of a run from now on, in place of what this batch had before at `slot`.
+    /// Answers where it stands.
+    pub(crate) fn view(&mut self, row: String, slot: Option<usize>) -> usize {
+        self.bytes += row.len();
+        let Some(slot) = slot else {
+            self.views.push(row);
+            return self.views.len() - 1;
+        };
+        self.bytes -= std::mem::replace(&mut self.views[slot], row).len();
+        slot
     }
 
     /// Notes that a message has been dealt with, once this is committed.

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::Owner;
 use super::batch::Cached;
 use super::kin::{Heir, heir_of};
-use super::resident::Resident;
+use super::resident::{self, Resident};
 use super::runs::Wake;
 use crate::address::{Address, Part};
 
@@ -121,10 +121,12 @@ impl Owner {
         let mine = self.parts.contains_key(&address.part);
         let Some(wakes) = self.runs.expected(address.run).filter(|_| mine) else { return };
         let (kind, seed) = (self.registry.workflow(workflow_type), address.run.as_u128());
-        let machine = Machine::replay(kind, seed, [(at, events.to_vec())]);
+        let history = [(at, events.to_vec())];
+        let fold = resident::fold(self.registry.views_of(workflow_type), &address, &history);
+        let machine = Machine::replay(kind, seed, history);
         let (status, undo) = (Status::Running, UndoStatus::None);
         let cached = Cached { status, undo, hot: true, closed_at: None };
-        let run = Resident::new(Arc::clone(&address), machine, cached, at);
+        let run = Resident::new(Arc::clone(&address), machine, cached, at).with_views(fold);
         self.take_up(run, false, now);
         for wake in wakes {
             self.wake(&address, wake, now);

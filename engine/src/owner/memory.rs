@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansom_core::{Machine, Status, Timestamp};
 use uuid::Uuid;
 
-use super::resident::Resident;
+use super::resident::{self, Resident};
 use super::runs::Wake;
 use super::{HORIZON, Owner, Stored};
 use crate::address::Address;
@@ -61,9 +61,14 @@ impl Owner {
         }
         let Some(wakes) = self.runs.expects(address.run) else { return };
         let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
+        // What has closed changes no more.
+        let views = self.registry.views_of(&workflow_type);
+        let views = views.filter(|_| !cached.status.is_closed());
+        let fold = resident::fold(views, &address, &history);
         let machine =
             Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
-        let mut run = Resident::new(Arc::clone(&address), machine, cached, last_at);
+        let run = Resident::new(Arc::clone(&address), machine, cached, last_at);
+        let mut run = run.with_views(fold);
         let panics = wakes.iter().find_map(|wake| match wake {
             Wake::Body(panics) => Some(*panics),
             Wake::Alarm(..) | Wake::Message(_) => None,

@@ -177,7 +177,9 @@ impl Owner {
         let machine = Machine::new(self.registry.workflow(&workflow_type), address.run.as_u128());
         let cached =
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
-        let mut run = Resident::new(Arc::clone(&address), machine, cached, now);
+        let fold = resident::fold(self.registry.views_of(&workflow_type), &address, &[]);
+        let run = Resident::new(Arc::clone(&address), machine, cached, now);
+        let mut run = run.with_views(fold);
         self.commits.gathering.starts.push(NewRow {
             address: Arc::clone(&address),
             workflow_type,

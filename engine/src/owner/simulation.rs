@@ -14,6 +14,7 @@
 //!   from the offer to the outcome, withdrawn, expired, and settled too late;
 //! * runs: undos, races, timers, deadlines, pivots, bodies that panic and are replayed, changes,
 //!   labels, children and what becomes of them, runs that go on in another, with undos and without;
+//! * what views say of runs, and rows that are made anew meanwhile;
 //! * the world: starts here and elsewhere for the same ids, some in an open transaction, with a signal
 //!   and a deadline, signals, updates, repetitions, cancellations, terminations, and operators who
 //!   let stuck runs try again.
@@ -35,6 +36,7 @@ mod saga;
 mod services;
 mod settle;
 mod tally;
+mod views;
 mod worker;
 
 use std::collections::HashSet;
@@ -53,6 +55,7 @@ use elsewhere::Beyond;
 use outside::Letter;
 use services::Services;
 use tally::Tally;
+use views::Rebuilding;
 use worker::{Luck, Worker};
 
 const PARTITIONS: Part = 4;
@@ -72,6 +75,7 @@ struct World {
     runs: u64,
     letters: Vec<Letter>,
     beyond: Beyond,
+    rebuilding: Option<Rebuilding>,
     acknowledged: HashSet<Uuid>,
     mood: Mood,
     tally: Tally,
@@ -118,6 +122,7 @@ impl World {
             runs: 0,
             letters: Vec::new(),
             beyond: Beyond::default(),
+            rebuilding: None,
             acknowledged: HashSet::new(),
             mood: Mood { danger, failing, lively, clumsy, deserted, shut },
             tally,
@@ -154,6 +159,9 @@ impl World {
         if self.chance(1, 16) {
             let late = self.database.start_late();
             self.tally.saw_times("a child is late", late);
+        }
+        if self.chance(1, 8) {
+            self.rebuild();
         }
         self.beyond(at);
         self.hear_answers(at);

@@ -44,6 +44,7 @@ pub(crate) struct Columns {
     alarms_dropped: AlarmsDropped,
     consumed: Consumed,
     kin: Option<String>,
+    views: Option<String>,
     hint: Option<String>,
 }
 
@@ -147,6 +148,7 @@ impl From<Batch> for Columns {
             columns.consumed.run.push(run);
             columns.consumed.message.push(message);
         }
+        columns.views = (!batch.views.is_empty()).then(|| format!("[{}]", batch.views.join(",")));
         columns.kin = (!batch.kin.is_empty()).then(|| told(batch.kin).to_string());
         columns
     }
@@ -263,11 +265,11 @@ pub(crate) async fn commit(
     columns: &Columns,
 ) -> Result<Vec<Uuid>, CommitError> {
     let Columns { number, started, history, updated, alarms_set, alarms_dropped, .. } = columns;
-    let Columns { consumed, kin, hint, .. } = columns;
+    let Columns { consumed, kin, hint, views, .. } = columns;
     let lost = sqlx::query_scalar!(
         "select hansom.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
              $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32,
-             $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43)",
+             $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)",
         lane.worker,
         lane.lane,
         number,
@@ -311,6 +313,7 @@ pub(crate) async fn commit(
         &consumed.message,
         kin.as_deref(),
         hint.as_deref(),
+        views.as_deref(),
     )
     .fetch_one(connection)
     .await

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use futures_util::{Stream, StreamExt as _};
 use hansom_core::{Command, Event, Payload, Timestamp, UpdateAnswer};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -59,6 +60,23 @@ pub(crate) async fn page(
         .iter()
         .map(|row| decode(row.at, &row.events).map(|(at, events)| (row.event, at, events)));
     page.collect()
+}
+
+/// The rows of one run that begin with event `from` or later, one at a time.
+pub(crate) fn stream(
+    pool: &PgPool,
+    part: Part,
+    run: Uuid,
+    from: i32,
+) -> impl Stream<Item = Result<(Timestamp, Vec<Event>), sqlx::Error>> {
+    let rows = sqlx::query!(
+        "select at, events from hansom.history
+         where part = $1 and run = $2 and event >= $3 order by event",
+        part,
+        run,
+        from,
+    );
+    rows.fetch(pool).map(|row| row.and_then(|row| decode(row.at, &row.events)))
 }
 
 /// The number, the type and the first row of the run that somebody started, and that went on in

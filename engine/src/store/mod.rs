@@ -24,6 +24,7 @@ pub(crate) mod schedule;
 pub(crate) mod schedule_fire;
 pub(crate) mod snapshot;
 pub(crate) mod task;
+pub(crate) mod view;
 pub(crate) mod worker;
 pub(crate) mod workflow;
 pub(crate) mod workflow_type;

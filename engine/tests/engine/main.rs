@@ -32,4 +32,5 @@ mod starts_in;
 mod takeover;
 mod transactions;
 mod versions;
+mod views;
 mod waiting;

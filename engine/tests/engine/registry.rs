@@ -43,6 +43,12 @@ fn a_second_workflow_of_one_name_is_refused_by_name() {
 }
 
 #[test]
+fn a_second_view_of_one_name_is_refused_by_name() {
+    let twice = workflows().view::<crate::views::Rolls>().view::<crate::views::Rolls>();
+    assert_eq!(refusal(twice, handlers()).to_string(), "more than one: view rolls");
+}
+
+#[test]
 fn handlers_that_take_the_transaction_count_as_handlers() {
     let bank = |transactions| {
         let workflows = Workflows::default().with::<Transfer>();

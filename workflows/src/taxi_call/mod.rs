@@ -5,6 +5,7 @@
 
 mod contract;
 mod fare;
+mod view;
 
 use hansom_core::{Activity, ActivityError, Ctx, Fingerprint, SignalType, Workflow};
 
@@ -14,6 +15,7 @@ pub use contract::{
     RegisterCall, ReleaseDrive, RequestDrive,
 };
 pub use fare::{Distance, DistanceError, Fare};
+pub use view::CallViews;
 
 /// The saga. Its workflow id is [`CallId::workflow_id`].
 pub struct TaxiCall;

@@ -108,7 +108,7 @@ impl Ledger {
     }
 
     /// How many commands its history has.
-    pub(crate) fn commands(&self) -> u32 {
+    pub fn commands(&self) -> u32 {
         self.commands
     }
 

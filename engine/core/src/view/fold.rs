@@ -86,6 +86,11 @@ impl Fold {
         faults
     }
 
+    /// Its rows are written as they are now.
+    pub fn settle(&mut self) {
+        self.rows.iter_mut().flatten().for_each(|row| row.changed = false);
+    }
+
     /// Its rows. There is none for a view that could not begin.
     pub fn rows(&self) -> impl Iterator<Item = &ViewRow> {
         self.rows.iter().flatten()

@@ -1,15 +1,20 @@
 //! One run in memory: its machine, and what of it the database knows.
 //!
 //! `answers` says what an attempt's end means, `resume` what the last owner left; here is what
-//! both write down.
+//! both write down; `views` what others see of it.
 
 mod answers;
 mod resume;
+mod views;
+
+pub(super) use views::fold;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hansom_core::{Event, Machine, News, Payload, Seq, Status, StuckReason, Timestamp, UndoStatus};
+use hansom_core::{
+    Event, Fold, Machine, News, Payload, Seq, Status, StuckReason, Timestamp, UndoStatus,
+};
 
 use super::batch::{AlarmRow, Batch, Cached, Dispatch, HistoryRow, UpdateRow};
 use crate::Registry;
@@ -38,6 +43,8 @@ pub(crate) struct Resident {
     next_event: u32,
     last_at: Timestamp,
     slots: Slots,
+    /// What views say of it, when its type has any.
+    fold: Option<Box<Fold>>,
 }
 
 /// Where its rows are in the batch being gathered.
@@ -46,6 +53,8 @@ struct Slots {
     batch: i64,
     history: Option<usize>,
     update: Option<usize>,
+    /// Of each of its views, in order; shorter where none of the rest has changed.
+    views: Vec<Option<usize>>,
 }
 
 /// What a run needs while something is told to it.
@@ -71,6 +80,7 @@ impl Resident {
     ) -> Self {
         let next_event = machine.ledger().events();
         Self {
+            fold: None,
             address,
             machine,
             cached,
@@ -114,8 +124,7 @@ impl Resident {
     /// It begins: what it is told with its start comes before anything that follows.
     pub(crate) fn begin(&mut self, events: Vec<Event>, scene: &mut Scene<'_>) {
         for event in events {
-            let at = self.write(&event, scene);
-            self.machine.deliver(event, at);
+            self.hear(event, scene);
         }
         self.go_on(scene);
     }
@@ -126,8 +135,7 @@ impl Resident {
         if matches!(event, Event::Retried { .. }) {
             self.panics = 0;
         }
-        let at = self.write(&event, scene);
-        self.machine.deliver(event, at);
+        self.hear(event, scene);
         self.go_on(scene);
         if was_stuck {
             match self.machine.ledger().status() {
@@ -142,7 +150,7 @@ impl Resident {
     pub(crate) fn go_on(&mut self, scene: &mut Scene<'_>) {
         let at = self.at(scene);
         if !self.holds_panic() {
-            for event in self.machine.take(at) {
+            for event in self.take(at) {
                 self.write(&event, scene);
             }
         }
@@ -230,6 +238,7 @@ impl Resident {
         if !labels.is_empty() {
             self.label(labels, scene);
         }
+        self.show(scene);
         self.cache(scene);
     }
 

@@ -14,6 +14,7 @@ use super::contracts::{Far, Unfar};
 use super::database::{Database, Row};
 use super::services::{Effect, Services};
 use super::tally::Tally;
+use super::views;
 use crate::Registry;
 use books::{Books, End, Ended};
 
@@ -53,6 +54,7 @@ pub(super) fn check(
         family::check(database, &library, row, tally);
     }
     family::chains(database, &library, tally);
+    views::check(database, tally);
     effects(&library, services);
     count(&library, tally);
 }

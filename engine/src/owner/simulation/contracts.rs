@@ -9,6 +9,7 @@ use hansom_core::{
 use serde::{Deserialize, Serialize};
 
 use super::saga::Saga;
+use super::views::{Diary, Ends};
 use crate::Registry;
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -139,5 +140,6 @@ pub(super) fn registry() -> Registry {
         .with::<Look>(Nobody)
         .remote_from::<Far>("away")
         .remote_from::<Unfar>("away");
-    Registry::new(Workflows::default().with::<Saga>(), handlers).unwrap()
+    let workflows = Workflows::default().with::<Saga>().view::<Diary>().view::<Ends>();
+    Registry::new(workflows, handlers).unwrap()
 }

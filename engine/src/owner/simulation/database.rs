@@ -4,6 +4,7 @@
 mod kin;
 mod letters;
 mod tasks;
+mod views;
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use kin::Late;
 use letters::Waiting;
 pub(super) use tasks::Claim;
 use tasks::Task;
+use views::Views;
 
 pub(super) type WorkerId = u64;
 pub(super) type Labels = BTreeMap<String, String>;
@@ -34,6 +36,7 @@ pub(super) struct Packet {
     set: Vec<(Arc<Address>, Seq, Timestamp)>,
     dropped: Vec<Alarm>,
     consumed: Vec<(Part, Uuid, String)>,
+    views: Vec<String>,
     kin: Rc<Kin>,
 }
 
@@ -54,6 +57,7 @@ impl From<Batch> for Packet {
             set: set.collect(),
             dropped: dropped.map(|(part, run, seq, due)| (part, due, run, seq)).collect(),
             consumed: batch.consumed,
+            views: batch.views,
             kin: Rc::new(batch.kin),
         }
     }
@@ -92,6 +96,7 @@ pub(super) struct Database {
     /// Whether ids that are wanted now are in somebody's open transaction.
     pub(super) crowded: bool,
     late: Vec<Late>,
+    pub(super) views: Views,
     tasks: BTreeMap<(Part, Uuid, Seq), Task>,
     claims: u64,
 }
@@ -175,9 +180,11 @@ impl Database {
             let twice = self.alarms.insert(alarm, Arc::clone(address)).is_some();
             assert!(!twice, "an alarm is set twice: {alarm:?}");
         }
+        p.views.iter().for_each(|row| self.write_view(worker, row, &lost));
         for (_, run, ..) in p.history.iter().filter(|(_, run, ..)| !lost.contains(run)) {
             let (status, row) = (self.ledger(*run).status(), &self.workflows[&self.by_run[run]]);
             assert_eq!(row.cached.status, status, "{run}: the row is its history");
+            self.is_shown(&row.address);
         }
         p.dropped.iter().for_each(|alarm| drop(self.alarms.remove(alarm)));
         p.consumed.iter().for_each(|message| drop(self.inbox.remove(message)));

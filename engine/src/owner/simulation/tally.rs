@@ -62,6 +62,11 @@ const ALL: &[&str] = &[
     "what a child did is undone",
     "what the run before did is undone",
     "a message goes along",
+    // to what views say
+    "a row changes hands",
+    "a row begins anew",
+    "a row is made anew",
+    "a row is made anew too late",
     // from outside
     "a signal is taken",
     "a signal is repeated",

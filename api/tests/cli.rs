@@ -58,6 +58,8 @@ fn every_command_has_help_with_an_example() {
         "schedule trigger",
         "schedule backfill",
         "schedule delete",
+        "views list",
+        "views rebuild",
         "workflow start",
         "workflow list",
         "workflow show",

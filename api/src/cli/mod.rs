@@ -15,6 +15,7 @@ mod output;
 mod schedule;
 mod serve;
 mod service;
+mod views;
 mod workflow;
 
 use std::process::ExitCode;
@@ -57,6 +58,9 @@ enum Command {
     /// Workflows that the clock starts.
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
+    /// Read models, fed from the history of workflows.
+    #[command(subcommand)]
+    Views(views::ViewsCommand),
     /// Start, look at, talk to and cancel workflows.
     #[command(subcommand, visible_alias = "wf")]
     Workflow(workflow::WorkflowCommand),
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
             Command::Activity(command) => activity::run(command).await,
             Command::Db(command) => db::run(command).await,
             Command::Schedule(command) => schedule::run(command).await,
+            Command::Views(command) => views::run(command).await,
             Command::Workflow(command) => workflow::run(command).await,
         }
     });

@@ -97,7 +97,7 @@ fn refuse(request: &Request) -> Option<Problem> {
     if !request.uri().path().starts_with("/v1/") {
         return None;
     }
-    not_acceptable(request.headers()).or_else(|| bad_key(request.headers()))
+    not_acceptable(request.uri().path(), request.headers()).or_else(|| bad_key(request.headers()))
 }
 
 /// Whether the request names this machine. A page whose name was pointed at a loopback address
@@ -125,20 +125,22 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
         || origin.is_some_and(|origin| Some(origin) != text(&HOST))
 }
 
-fn not_acceptable(headers: &HeaderMap) -> Option<Problem> {
+fn not_acceptable(path: &str, headers: &HeaderMap) -> Option<Problem> {
+    // The one answer that is not JSON, and what a browser asks for it.
+    let told = path.starts_with("/v1/views/") && path.ends_with("/events");
+    let ours = if told { "text/event-stream" } else { "application/json" };
     let accepted: Vec<_> =
         headers.get_all(ACCEPT).iter().map(|value| value.to_str().unwrap_or_default()).collect();
     let ranges = || accepted.iter().flat_map(|value| value.split(','));
     let fits = |range: &str| {
         let range = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json", PROBLEM_JSON]
-            .iter()
-            .any(|ours| range.eq_ignore_ascii_case(ours))
+        let whole = if told { "text/*" } else { "application/*" };
+        ["*/*", whole, ours, PROBLEM_JSON].iter().any(|ours| range.eq_ignore_ascii_case(ours))
     };
     if accepted.is_empty() || ranges().any(fits) {
         return None;
     }
-    let detail = format!("Accept is {}; answers are application/json", echo(&accepted.join(", ")));
+    let detail = format!("Accept is {}; answers are {ours}", echo(&accepted.join(", ")));
     Some(Problem::new(kinds::ACCEPT, detail).field("Accept"))
 }
 

@@ -18,6 +18,7 @@ mod start;
 mod state;
 pub mod tasks;
 mod verbs;
+pub mod views;
 mod workflows;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use self::state::Api;
         (name = "workflows", description = "Start, look at, talk to and cancel workflows"),
         (name = "tasks", description = "For remote workers: claim attempts, perform and answer them"),
         (name = "schedules", description = "Workflows that the clock starts"),
+        (name = "views", description = "Read models: rows that follow the history of workflows"),
         (name = "health", description = "For load balancers and supervisors"),
     )
 )]
@@ -95,6 +97,10 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(schedules::trigger))
         .routes(routes!(schedules::backfill))
         .routes(routes!(schedules::fires))
+        .routes(routes!(views::list))
+        .routes(routes!(views::rows))
+        .routes(routes!(views::row))
+        .routes(routes!(views::events))
         .routes(routes!(metrics::metrics))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

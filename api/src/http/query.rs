@@ -140,7 +140,7 @@ impl Params {
                 let allowed = match known {
                     [] => "there are none here".to_owned(),
                     known => {
-                        format!("there are: {}", known.join(", ").replace("label.", "label.<key>"))
+                        format!("there are: {}", known.join(", ").replace(".,", ".<key>,"))
                     }
                 };
                 let detail = format!("parameter {} is not known{near} ({allowed})", echo(name));

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::errors::draining;
 use super::kinds;
 use super::problem::Problem;
+use super::views::Feeds;
 
 /// When who was refused should come again, in seconds.
 const COME_AGAIN: u32 = 2;
@@ -21,6 +22,7 @@ pub struct Api {
     breakers: Breakers,
     /// Past it nothing is started; 0 is no bound.
     max_backlog: usize,
+    feeds: Feeds,
 }
 
 impl Api {
@@ -33,6 +35,7 @@ impl Api {
             draining: watch::Sender::new(false),
             breakers: Breakers::default(),
             max_backlog: 0,
+            feeds: Feeds::default(),
         }
     }
 
@@ -76,6 +79,11 @@ impl Api {
     /// What handlers ask.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whoever follows a view.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.feeds
     }
 
     /// Whether traffic should be sent here.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-const ROUTES: [(&str, &str); 33] = [
+const ROUTES: [(&str, &str); 37] = [
     ("get", "/v1/workflows"),
     ("post", "/v1/workflows"),
     ("get", "/v1/workflows/{id}"),
@@ -36,6 +36,10 @@ const ROUTES: [(&str, &str); 33] = [
     ("post", "/v1/schedules/{id}/trigger"),
     ("post", "/v1/schedules/{id}/backfill"),
     ("get", "/v1/schedules/{id}/fires"),
+    ("get", "/v1/views"),
+    ("get", "/v1/views/{name}"),
+    ("get", "/v1/views/{name}/{key}"),
+    ("get", "/v1/views/{name}/events"),
     ("get", "/metrics"),
     ("get", "/livez"),
     ("get", "/readyz"),
@@ -64,7 +68,11 @@ async fn the_document_has_every_route_and_the_router_every_route_of_the_document
         .collect();
     assert_eq!(documented, expected);
     for (method, path) in ROUTES {
-        let path = path.replace("{id}", "a").replace("{name}", "go").replace("{code}", "not_found");
+        let path = path
+            .replace("{id}", "a")
+            .replace("{name}", "go")
+            .replace("{code}", "not_found")
+            .replace("{key}", "7");
         let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
         let answer = rig.send(request.body(Body::empty()).unwrap()).await;
         let unknown = matches!(answer.body["code"].as_str(), Some("route.unknown"));

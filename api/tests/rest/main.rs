@@ -14,3 +14,4 @@ mod stopping;
 mod tasks;
 mod tour;
 mod updates;
+mod views;

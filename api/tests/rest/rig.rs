@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use hansom::http::{Api, app};
 use hansom_activities::breaker::{BreakerSettings, Breakers};
 use hansom_core::{
@@ -21,6 +22,7 @@ use sqlx::PgPool;
 use tower::ServiceExt as _;
 
 use crate::tour::{Book, Guide, Leg, Tour, Unbook, WasBooked};
+use crate::views::Fares;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -237,6 +239,7 @@ impl Rig {
         let handlers =
             setup.remote.iter().try_fold(handlers, |all, name| all.made_remote(name)).unwrap();
         let workflows = Workflows::default().with::<Trip>().with::<Tour>().with::<Leg>();
+        let workflows = workflows.view::<Fares>();
         let registry = Registry::new(workflows, handlers).unwrap();
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await.unwrap();
         let api = Api::new(worker).with_breakers(breakers);
@@ -287,8 +290,14 @@ impl Rig {
         self.bank.gate.store(open, Ordering::SeqCst);
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    /// The answer as it comes.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
         let Ok(response) = self.router.clone().oneshot(request).await;
+        response
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.answer(request).await;
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

@@ -56,6 +56,10 @@ async fn without_a_database_every_route_is_503_and_its_words_stay_inside() {
         "/v1/workflows/a/result",
         "/v1/workflows/a/undo-plan",
         "/v1/workflows/a/state",
+        "/v1/views",
+        "/v1/views/fares",
+        "/v1/views/fares/1",
+        "/v1/views/fares/events",
     ] {
         let answer = rig.get(path).await;
         assert_eq!((answer.status, answer.code()), (503, "store.unavailable"), "{path}");

@@ -1,6 +1,9 @@
 //! anycall over HTTP, as its document's clients use it.
 
+mod apart;
 mod payment;
+#[path = "../processes/mod.rs"]
+mod processes;
 mod rig;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! anycall over HTTP, as its document's clients use it.
 
 mod apart;
+mod overload;
 mod payment;
 #[path = "../processes/mod.rs"]
 mod processes;
@@ -185,6 +186,47 @@ async fn b12_a_review_is_for_the_taxi_and_for_after_the_end() {
     // The first trip is rewarded.
     let told = rig.told_all(7).await;
     assert!(told.last().is_some_and(|(_, message)| message.contains("쿠폰")), "{told:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b13_every_stage_is_seen_while_no_service_answers() {
+    let rig = Rig::start().await;
+    let seen = async |field: &str| {
+        rig.get("/taxiServiceInfos/1").await.body.get(field).cloned().unwrap_or_default()
+    };
+    rig.offered().await;
+    assert_eq!(seen("callStatus").await, "택시호출");
+    assert_eq!(rig.patch("/taxis/1", accept("114너7484")).await.status, 200);
+    assert_eq!(seen("taxiStatus").await, "배정됨");
+    let at = json!({ "latitude": "37.36", "longitude": "127.1" });
+    assert_eq!(rig.patch("/taxis/1", at).await.status, 200);
+    rig.until("/taxiServiceInfos/1", |info| info["latitude"] == 37.36).await;
+    assert_eq!(rig.patch("/taxis/1", json!({ "taxiStatus": "운행시작" })).await.status, 200);
+    assert_eq!(seen("taxiStatus").await, "운행시작");
+    assert_eq!(rig.end(15_000).await.status, 200);
+    let review = json!({ "callStatus": "서비스평가", "estimateScore": "5" });
+    assert_eq!(rig.patch("/calls/1", review).await.status, 200);
+    rig.until("/taxiServiceInfos/1", |info| info["estimateScore"] == "5").await;
+    for service in ["anycall", "taxi", "membership", "payment", "notification"] {
+        rig.fault(service, json!({ "down": true })).await;
+    }
+    assert_eq!(rig.get("/calls/1").await.status, 503);
+    let info = rig.get("/taxiServiceInfos/1").await;
+    assert_eq!(info.status, 200);
+    for (field, is) in [
+        ("callStatus", json!("서비스평가")),
+        ("taxiStatus", json!("운행종료")),
+        ("payAmt", json!(15_000)),
+        ("creditCardNumber", json!("****-****-****-3456")),
+        ("taxiNumber", json!("114너7484")),
+    ] {
+        assert_eq!(info.body[field], is, "{field}");
+    }
+    assert_eq!(info.body["_links"]["taxiServiceInfo"]["href"], "/taxiServiceInfos/1");
+    let all = rig.get("/taxiServiceInfos").await.body;
+    assert_eq!(all["page"]["totalElements"], 1, "{all}");
+    assert_eq!(rig.get("/taxiServiceInfos/2").await.status, 404);
     rig.stop().await;
 }
 

@@ -53,12 +53,13 @@ impl Rig {
     }
 
     async fn on(database: TestDatabase) -> Self {
-        let pool = connect(database.url(), 10).await.expect("the database answers");
+        let pool = connect(database.url(), 20).await.expect("the database answers");
         let systems = Systems::new(&pool, &Urls::default());
         let registry = Registry::new(hansom_workflows::all(), systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
-        let api = Arc::new(Api::new(worker.expect("the worker starts")));
+        let api = Api::new(worker.expect("the worker starts"));
+        let api = Arc::new(api.with_breakers(systems.breakers()));
         let router = app(Arc::clone(&api), systems.routes(&api, Gateway::Anycall));
         Self { router, api, pool, database }
     }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod calls;
+mod infos;
 mod kinds;
 mod members;
 mod notifies;
@@ -102,5 +103,7 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         .route("/payments/{id}", get_service(payments))
         .route("/notifies", get_service(notifies.clone()))
         .route("/notifies/{id}", get_service(notifies))
+        .route("/taxiServiceInfos", get(infos::list))
+        .route("/taxiServiceInfos/{id}", get(infos::show))
         .with_state(facade)
 }

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
 use hansom_workflows::anycall_ride::{
-    CallId, DriverAccept, Position, RideEnd, RideStart, Taxi, TaxiStatus,
+    CallId, DriverAccept, Position, RideEnd, RideStart, Taxi, TaxiServiceInfos, TaxiStatus,
 };
 use hansom_workflows::payment::Won;
 use serde_json::Value;
@@ -110,19 +110,25 @@ impl Change {
 }
 
 impl Facade {
-    /// Keeps the position of a taxi that has this call. A late one is dropped by the view.
+    /// Keeps the position of a taxi that has this call. What the view says of that is enough to
+    /// refuse the others: one that is late all the same it ignores.
     async fn position(&self, asked: &Asked<'_>, fields: &Fields) -> Result<(), Problem> {
         let position = Position {
             latitude: fields.degrees("latitude", 90.0)?,
             longitude: fields.degrees("longitude", 180.0)?,
         };
         self.refuse_while_draining()?;
-        let row = self.dispatch(asked.call_id).await?;
-        let row = row.ok_or_else(|| hal::not_found::<Dispatch>(asked.call_id.0))?;
-        if !is_at(&row, TaxiStatus::Assigned) && !is_at(&row, TaxiStatus::InService) {
+        let client = self.api.client();
+        let info = client.view::<TaxiServiceInfos>(asked.call_id.0).await?;
+        let info = info.ok_or_else(|| hal::not_found::<Dispatch>(asked.call_id.0))?;
+        let status = info.row.get("taxiStatus").and_then(|status| status.as_str());
+        if !matches!(
+            status.and_then(TaxiStatus::parse),
+            Some(TaxiStatus::Assigned | TaxiStatus::InService)
+        ) {
             let detail = format!("call {}: no taxi is on its way with it", asked.call_id.0);
             return Err(Problem::new(kinds::STAGE, detail));
         }
-        Ok(self.api.client().signal(&asked.call_id.workflow_id(), &position, None).await?)
+        Ok(client.signal(&asked.call_id.workflow_id(), &position, None).await?)
     }
 }

@@ -6,4 +6,5 @@ pub mod config;
 pub mod duration;
 pub mod http;
 pub mod nearest;
+pub mod page;
 pub mod systems;

@@ -31,6 +31,18 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tokio",
         ],
     ),
+    (
+        "e2e",
+        &[
+            "axum",
+            "hansom",
+            "hansom-activities",
+            "hansom-engine",
+            "hansom-postgres",
+            "hansom-workflows",
+            "tokio",
+        ],
+    ),
 ];
 
 /// What an arrow can point at: the crates of the house, and whatever does I/O.

@@ -110,6 +110,7 @@ fn greet(config: &Config, address: &str, cluster: Option<&Cluster>) {
         "
 Hansom is up at {server}
 
+  Try it in a browser {server}/
   Place a taxi call   http {server}{prefix}/calls userId=1 userName=nana distance=20
   or with curl        curl {server}{prefix}/calls -H 'content-type: application/json' \
 -d '{{\"userId\":1,\"userName\":\"nana\",\"distance\":20}}'

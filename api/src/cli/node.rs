@@ -16,6 +16,7 @@ use super::{CliError, Exit};
 use crate::config::Server;
 use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
+use crate::page;
 use crate::systems::Systems;
 
 /// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
@@ -74,7 +75,7 @@ impl Node {
         let worker = Worker::start(pool, registry, settings).await?;
         let api = Api::new(worker).with_breakers(systems.breakers());
         let api = Arc::new(api.with_max_backlog(server.max_backlog));
-        let others = systems.routes(&api, server.gateway);
+        let others = page::beside(&api, systems.routes(&api, server.gateway));
         Ok(Self { router: app(Arc::clone(&api), others), api })
     }
 

@@ -1,0 +1,61 @@
+//! A taxi that a driver accepts, and that is paid for when it arrives.
+
+use hansom_e2e::{Page, story};
+
+const PATH: &str = "/page/anycall";
+
+async fn call(page: &Page) {
+    page.sees(".headline", "No call yet").await;
+    page.tap("Register").await;
+    page.sees(".facts", "•••• 3456").await;
+    page.tap("Call a taxi").await;
+    page.sees(".headline", "Looking for a taxi").await;
+    page.sees(".headline", "Somebody calls a taxi").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ride_is_accepted_driven_paid_and_reviewed() {
+    story("anycall-ride", PATH, async |page, server| {
+        call(page).await;
+        page.tap("Accept the call").await;
+        page.sees(".headline", "A taxi is on its way").await;
+        page.sees(".messages", "택시가 배정되었습니다").await;
+        page.tap("Cancel the call").await;
+        page.sees("[role=alert]", "The ride is not where this may be asked").await;
+        page.tap("Start the ride").await;
+        page.sees(".headline", "You are under way").await;
+        page.sees(".messages", "To your friend by SMS").await;
+        page.tap("Send my position").await;
+        page.sees(".line", "The taxi is at 37.3718, 127.0881").await;
+
+        page.switch("payment.decline", true).await;
+        page.tap("End the ride").await;
+        page.sees("[role=alert]", "The payment was declined").await;
+        page.sees("[role=alert]", "the ride stays open").await;
+        page.switch("payment.decline", false).await;
+        page.tap("End the ride").await;
+        page.sees(".headline", "You have arrived").await;
+        page.sees(".line", "₩15,000 was paid by card").await;
+        page.sees(".messages", "택시비용 결제요청 되었습니다").await;
+        page.tap("Send the review").await;
+        page.sees(".headline", "Thank you for your review").await;
+
+        let call = server.get("/anycall/calls/1").await;
+        assert_eq!(call["callStatus"], "서비스평가");
+        let shown = page.script("document.body.innerText.includes('1234')").await;
+        assert_eq!(shown, false, "the number of the card is nobody's business");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_no_taxi_has_is_cancelled() {
+    story("anycall-cancelled", PATH, async |page, server| {
+        call(page).await;
+        page.tap("Cancel the call").await;
+        page.sees(".headline", "The call is cancelled").await;
+        let call = server.get("/anycall/calls/1").await;
+        assert_eq!(call["callStatus"], "호출취소");
+    })
+    .await;
+}

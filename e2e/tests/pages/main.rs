@@ -1,0 +1,5 @@
+//! The pages in a real browser. Without one they are skipped, unless `HANSOM_E2E=required`.
+
+mod anycall;
+mod everywhere;
+mod taxisvc;

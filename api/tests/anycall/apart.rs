@@ -1,11 +1,17 @@
 //! The services of anycall as processes of their own, killed and started again.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::processes::{Server, migrated};
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+
+use super::processes::{Answer, Server, http, migrated, run, text};
 use super::rig::{accept, asked_by};
 
-async fn member(server: &Server) -> i64 {
+pub(super) async fn member(server: &Server) -> i64 {
     let member = json!({
         "memberName": "홍길동", "phoneNumber": "010-1111-2222",
         "creditCardNumber": "1234-5678-9012-3456", "friendPhoneNumber": "010-3333-4444",
@@ -15,7 +21,7 @@ async fn member(server: &Server) -> i64 {
     answer.body["memberId"].as_i64().expect("a number")
 }
 
-async fn patch(server: &Server, path: &str, body: Value) -> super::processes::Answer {
+pub(super) async fn patch(server: &Server, path: &str, body: Value) -> Answer {
     server.send("PATCH", path, Some(body)).await
 }
 
@@ -75,4 +81,46 @@ async fn b9_a_ride_does_not_end_while_payment_is_gone_and_is_paid_once() {
     let paid = server.get("/payments").await.body;
     assert_eq!(paid["page"]["totalElements"], 1, "{paid}");
     assert_eq!(payment.get("/anycall/payments").await.body, paid);
+    let audit = run(&["audit"], database.url());
+    assert_eq!(audit.status.code(), Some(0), "{}", text(&audit.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b18_a_hundred_clients_do_not_notice_a_deploy() {
+    let database = migrated().await;
+    let flags = ["--listen", "127.0.0.1:0", "--gateway", "anycall"];
+    let mut old = Server::start_with(database.url(), &flags);
+    let member = member(&old).await;
+    assert_eq!(old.post("/calls", asked_by(member)).await.status, 201);
+    // As a load balancer has it: who is asked, and nobody is asked who is not ready.
+    let ready = Arc::new(RwLock::new(old.url.clone()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for _ in 0..100 {
+        let (ready, stop) = (Arc::clone(&ready), Arc::clone(&stop));
+        clients.spawn(async move {
+            let (http, mut answers) = (http(), Vec::new());
+            while !stop.load(Ordering::Relaxed) {
+                let url = ready.read().await;
+                let asked = http.get(format!("{url}/taxiServiceInfos/1")).send().await;
+                answers.push(asked.map(|answer| answer.status().as_u16()));
+                drop(url);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            answers
+        });
+    }
+    for _ in 0..2 {
+        let mut new = Server::start_with(database.url(), &flags);
+        new.until("/readyz", |well| well["status"] == "ok").await;
+        *ready.write().await = new.url.clone();
+        std::mem::swap(&mut old, &mut new);
+        new.signal("-TERM");
+        assert_eq!(new.ended(), Some(0));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let answers: Vec<_> = clients.join_all().await.into_iter().flatten().collect();
+    let bad: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(200))).collect();
+    assert!(bad.is_empty(), "of {} answers: {bad:?}", answers.len());
+    assert!(answers.len() >= 300, "only {} answers", answers.len());
 }

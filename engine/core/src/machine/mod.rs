@@ -133,10 +133,13 @@ impl Machine {
         let waiting = std::mem::take(&mut self.ctx.0.borrow_mut().waiting);
         waiting.into_iter().for_each(Waker::wake);
         let Some(body) = &mut self.body else { return };
-        self.ctx.0.borrow_mut().open = StillOpen {
+        let mut open = StillOpen {
             owed: self.ledger.debts(),
             unanswered: self.ledger.running().len() + self.ledger.children().len(),
         };
+        // Asked for, told more, and asked again: nobody has taken what was asked first.
+        self.ctx.0.borrow().issued.iter().for_each(|command| open.count(command));
+        self.ctx.0.borrow_mut().open = open;
         let mut cx = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut cx)));
         let fault = self.ctx.0.borrow_mut().fault.take();

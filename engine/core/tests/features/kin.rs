@@ -2,7 +2,7 @@
 
 use hansom_core::{
     Because, Call, ChildError, ChildOutcome, Event, Machine, Origin, Owed, ParentClose, Payload,
-    Seq, Signal, SignalType, Status, StillOpen, Update, UpdateType, WorkflowType,
+    Seq, Signal, SignalType, Status, StillOpen, Timestamp, Update, UpdateType, WorkflowType,
 };
 
 use super::*;
@@ -126,8 +126,8 @@ fn undos_that_are_carried_over_run_with_the_keys_of_the_run_that_acted() {
         continued: Some(continued),
     };
     let mut second = Machine::new(Some(WorkflowType::of::<Relay>()), 7);
-    second.deliver(started, hansom_core::Timestamp(1));
-    second.take(hansom_core::Timestamp(1));
+    second.deliver(started, Timestamp(1));
+    second.take(Timestamp(1));
     let undo = second.ledger().running().values().next().unwrap();
     assert_eq!((undo.call.activity.as_str(), &undo.origin), ("unbook", &origin()));
 }
@@ -163,6 +163,35 @@ impl Workflow for Turncoat {
     async fn run(ctx: Ctx, (): ()) -> Result<(), StillOpen> {
         Err(ctx.continue_as_new::<Sum>(&(0, false)).await)
     }
+}
+
+/// It asks for a booking, does not wait for it, and goes on in another run when it is told to.
+struct Hasty;
+impl Workflow for Hasty {
+    const NAME: &'static str = "hasty";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Stop>()];
+    type Input = ();
+    type Output = ();
+    type Error = StillOpen;
+    async fn run(ctx: Ctx, (): ()) -> Result<(), StillOpen> {
+        ctx.select(ctx.run(Book).undo(Unbook), std::future::ready(())).await;
+        ctx.signals::<Stop>().next().await;
+        Err(ctx.continue_with_undos::<Self>(&()).await)
+    }
+}
+
+#[test]
+fn a_run_does_not_go_on_past_a_step_that_it_asked_for_before_it_was_told_more() {
+    let (name, id) = (Stop::NAME.to_owned(), "1".to_owned());
+    let told = Event::Signalled { name, id, payload: Payload::of(&Stop).unwrap() };
+    let told = vec![Event::started(Payload::of(&()).unwrap()), told];
+    let kind = Some(WorkflowType::of::<Hasty>());
+    let mut machine = Machine::replay(kind, 7, [(Timestamp::default(), told)]);
+    machine.take(Timestamp::default());
+    let error = machine.ledger().outcome().expect("it gave up").error.unwrap();
+    let still: StillOpen = error.decode().unwrap();
+    assert_eq!(still, StillOpen { owed: 0, unanswered: 1 });
 }
 
 #[test]

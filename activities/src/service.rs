@@ -57,6 +57,13 @@ kinds! {
     ANYCALL = "anycall" 8081 false "anycall: calls, and whether they stand";
     MEMBERSHIP = "membership" 8086 false "anycall: members and their cards";
     TAXI = "taxi" 8087 false "anycall: which taxi has which call";
+    MOVER = "mover" 8081 false "move24mall: orders, and whether a mover comes";
+    MOVEMANAGE = "movemanage" 8082 false "move24mall: requests for movers";
+    MOVEASSIGN = "moveassign" 8084 false "move24mall: who moves whom";
+    APPROVAL = "approval" 8081 false "bike: purchases of points";
+    RESERVATION = "reservation" 8082 false "bike: who reserved which bike";
+    POINT = "point" 8083 false "bike: what everybody has";
+    BIKE = "bike" 8084 false "bike: which bikes there are, and who holds which";
 }
 
 /// A service of a kind.

@@ -18,4 +18,10 @@ pub fn all() -> Workflows {
         .with::<notification::Notice>()
         .with::<anycall_ride::AnycallRide>()
         .view::<anycall_ride::TaxiServiceInfos>()
+        .with::<move_order::MoveOrder>()
+        .view::<move_order::MoverInfos>()
+        .with::<bike::BikeReservation>()
+        .view::<bike::ReservationDashboards>()
+        .with::<bike::PointPurchase>()
+        .view::<bike::PointPurchases>()
 }

@@ -56,7 +56,7 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
 /// What this binary can run.
 pub(crate) fn registry(systems: &Systems, remote: &[String]) -> Result<Registry, CliError> {
     let handlers = handlers(systems, remote)?;
-    Ok(Registry::new(hansom_workflows::all(), handlers)?)
+    Ok(systems.registry(handlers)?)
 }
 
 impl Node {

@@ -44,7 +44,7 @@ pub struct ServerArgs {
     /// Address to serve at [env: HANSOM_LISTEN] [default: 127.0.0.1:8088]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// System that is served at the bare paths too: taxisvc, anycall, none [env: HANSOM_GATEWAY] [default: taxisvc]
+    /// System that is served at the bare paths too: taxisvc, anycall, move, bike, none [env: HANSOM_GATEWAY] [default: taxisvc]
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
     /// Silence after which a worker is taken over [env: HANSOM_LEASE] [default: 5s]

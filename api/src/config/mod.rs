@@ -80,6 +80,10 @@ pub enum Gateway {
     Taxisvc,
     /// Rides that a driver accepts, as `anycall`.
     Anycall,
+    /// Movers, as `move`.
+    Move,
+    /// Bikes, as `bike`.
+    Bike,
     /// None at the bare paths.
     None,
 }
@@ -223,8 +227,13 @@ fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 fn gateway(text: &str) -> Result<Gateway, String> {
-    let words =
-        [("taxisvc", Gateway::Taxisvc), ("anycall", Gateway::Anycall), ("none", Gateway::None)];
+    let words = [
+        ("taxisvc", Gateway::Taxisvc),
+        ("anycall", Gateway::Anycall),
+        ("move", Gateway::Move),
+        ("bike", Gateway::Bike),
+        ("none", Gateway::None),
+    ];
     one_of(text, &words)
 }
 

@@ -5,13 +5,18 @@
 //! this process or in another.
 
 mod anycall;
+mod bike;
 mod downstream;
 mod faults;
 mod fields;
 mod hal;
 mod kinds;
+mod move24mall;
+mod notices;
 mod notification;
 mod payment;
+mod rows;
+mod sagas;
 mod service;
 mod taxisvc;
 
@@ -28,6 +33,7 @@ use hansom_activities::breaker::{BreakerSettings, Breakers};
 use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
 use hansom_core::Handlers;
+use hansom_engine::{EngineError, Registry};
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -64,7 +70,9 @@ impl Places {
 /// Every service, on a database that [`hansom_activities::migrator`] has prepared.
 fn all(pool: &PgPool) -> Vec<Bundled> {
     let shared = [payment::service(pool), notification::service(pool)];
-    shared.into_iter().chain(taxisvc::services(pool)).chain(anycall::services(pool)).collect()
+    let taxis = taxisvc::services(pool).into_iter().chain(anycall::services(pool));
+    let others = move24mall::services(pool).into_iter().chain(bike::services(pool));
+    shared.into_iter().chain(taxis).chain(others).collect()
 }
 
 impl Systems {
@@ -94,11 +102,22 @@ impl Systems {
         self.handlers.clone()
     }
 
+    /// All sagas with these handlers, and what is done in the engine's own database.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`], when an activity has no handler, or two.
+    pub fn registry(&self, handlers: Handlers) -> Result<Registry, EngineError> {
+        Registry::with_transactions(hansom_workflows::all(), handlers, notices::transactions())
+    }
+
     /// All façades under their names, one of them at the bare paths too, and `/faults`.
     pub fn routes(&self, api: &Arc<Api>, gateway: Gateway) -> Router {
         let facades = [
             (Gateway::Taxisvc, "/taxisvc", self.taxisvc(api)),
             (Gateway::Anycall, "/anycall", self.anycall(api)),
+            (Gateway::Move, "/move", self.move24mall(api)),
+            (Gateway::Bike, "/bike", self.bike(api)),
         ];
         let mut routes = Router::new()
             .route("/faults", any(every_fault))
@@ -119,6 +138,14 @@ impl Systems {
 
     fn anycall(&self, api: &Arc<Api>) -> Router {
         anycall::facade(Arc::clone(api), &self.pool, &self.places)
+    }
+
+    fn move24mall(&self, api: &Arc<Api>) -> Router {
+        move24mall::facade(Arc::clone(api), &self.pool, &self.places)
+    }
+
+    fn bike(&self, api: &Arc<Api>) -> Router {
+        bike::facade(Arc::clone(api), &self.pool, &self.places)
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::systems::{Systems, Urls};
-use hansom_engine::{Registry, Settings, Worker, connect, migrate};
+use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -50,7 +50,7 @@ impl Rig {
         .await;
         let pool = connect(database.url(), 10).await.expect("the database answers");
         let systems = Systems::new(&pool, &Urls::default());
-        let registry = Registry::new(hansom_workflows::all(), systems.handlers());
+        let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
         let api = Arc::new(Api::new(worker.expect("the worker starts")));

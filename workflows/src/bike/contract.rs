@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use hansom_core::{Activity, ActivityOptions, Harmless, Never, RetryPolicy};
+use hansom_core::{Activity, ActivityOptions, Harmless, Never, RetryPolicy, WhenUnavailable};
 use serde::{Deserialize, Serialize};
 
 use crate::payment::Won;
@@ -159,7 +159,12 @@ fn quick() -> ActivityOptions {
         maximum_attempts: 5,
         ..RetryPolicy::default()
     };
-    ActivityOptions { retry, start_to_close: Duration::from_secs(2), ..ActivityOptions::default() }
+    ActivityOptions {
+        retry,
+        start_to_close: Duration::from_secs(2),
+        when_unavailable: WhenUnavailable::Fail,
+        ..ActivityOptions::default()
+    }
 }
 
 /// Write the reservation down. Undone by [`CancelReservation`].

@@ -145,6 +145,7 @@ impl Activity for PlaceOrder {
         ActivityOptions {
             retry,
             start_to_close: Duration::from_secs(2),
+            when_unavailable: WhenUnavailable::Fail,
             ..ActivityOptions::default()
         }
     }

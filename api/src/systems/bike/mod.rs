@@ -1,0 +1,81 @@
+//! Bikes that are reserved with points.
+
+mod approvals;
+mod dashboards;
+mod managements;
+mod points;
+mod reservations;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any_service, get, get_service, post};
+use hansom_activities::bike::approval::ApprovalService;
+use hansom_activities::bike::management::BikeService;
+use hansom_activities::bike::point::PointService;
+use hansom_activities::bike::reservation::ReservationService;
+use hansom_activities::faults::Switches;
+use hansom_activities::service::{APPROVAL, BIKE, POINT, RESERVATION, Service};
+use sqlx::PgPool;
+
+use self::reservations::Desk;
+use super::Places;
+use super::sagas::Sagas;
+use super::service::Bundled;
+use crate::http::Api;
+
+/// The bike, the point, the reservation and the approval service.
+pub(super) fn services(pool: &PgPool) -> [Bundled; 4] {
+    let bikes = BikeService::new(pool.clone());
+    let bike = Service::new(BIKE, Switches::default(), bikes.handlers());
+    let bikes = Router::new()
+        .route("/managements", get(managements::list).post(managements::register))
+        .route("/managements/{id}", get(managements::show))
+        .with_state(bikes);
+    let points = PointService::new(pool.clone());
+    let point = Service::new(POINT, Switches::default(), points.handlers());
+    let points = Router::new()
+        .route("/points", get(points::list))
+        .route("/points/{id}", get(points::show))
+        .with_state(points);
+    let reservations = ReservationService::new(pool.clone());
+    let reservation = Service::new(RESERVATION, Switches::default(), reservations.handlers());
+    let reservations = Router::new()
+        .route("/reservations", get(reservations::list))
+        .route("/reservations/{id}", get(reservations::show))
+        .with_state(reservations);
+    let approvals = ApprovalService::new(pool.clone());
+    let approval = Service::new(APPROVAL, Switches::default(), approvals.handlers());
+    let approvals = Router::new()
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::show))
+        .with_state(approvals);
+    [
+        Bundled::new(bike, bikes),
+        Bundled::new(point, points),
+        Bundled::new(reservation, reservations),
+        Bundled::new(approval, approvals),
+    ]
+}
+
+/// The documents' routes, as their gateway on port 8088 has them.
+pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
+    let [bike, point, reservation, approval] =
+        [BIKE, POINT, RESERVATION, APPROVAL].map(|kind| places.of(kind).forward(""));
+    let desk = Desk { sagas: Sagas::new(api, pool), reservations: places.of(RESERVATION).clone() };
+    let one = get_service(reservation.clone());
+    Router::new()
+        .route("/managements", any_service(bike.clone()))
+        .route("/managements/{id}", any_service(bike))
+        .route("/points", get_service(point.clone()))
+        .route("/points/{id}", get_service(point))
+        .route("/reservations", get_service(reservation).post(reservations::reserve))
+        .route("/reservations/{id}", one.patch(reservations::change).put(reservations::change))
+        .route("/reservations/{id}/cancel", post(reservations::cancel))
+        .route("/reservations/{id}/return", post(reservations::give_back))
+        .route("/approvals", get_service(approval.clone()).post(approvals::buy))
+        .route("/approvals/{id}", get_service(approval))
+        .route("/reservationDashboards", get(dashboards::list))
+        .route("/reservationDashboards/{id}", get(dashboards::show))
+        .with_state(desk)
+}

@@ -1,0 +1,155 @@
+//! What façades ask of the engine, and wait for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hansom_activities::numbers::{Numbers, Series};
+use hansom_core::{Status, View, Workflow};
+use hansom_engine::ClientError;
+use serde_json::{Map, Value};
+use sqlx::PgPool;
+
+use crate::http::Api;
+use crate::http::errors::draining;
+use crate::http::problem::Problem;
+
+/// A server that is being stopped has handed the saga over: its answer is worth a short wait,
+/// for what is repeated is done twice.
+const PATIENCE_DRAIN: Duration = Duration::from_secs(3);
+
+/// What comes after a cancel is quick, while all services are up.
+pub(super) const PATIENCE_SETTLE: Duration = Duration::from_secs(5);
+
+/// How often is looked without a hint: another process may own the workflow.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The sagas behind a façade. Clones share them.
+#[derive(Clone)]
+pub(super) struct Sagas {
+    api: Arc<Api>,
+    numbers: Numbers,
+}
+
+/// What became of a saga that was just started.
+pub(super) enum Begun<T> {
+    /// What was waited for.
+    Decided(T),
+    /// It unwinds, or is closed, and that did not come.
+    Ended,
+    /// Neither, so far.
+    Pending,
+    /// Its id belongs to another one, which someone started by hand.
+    Taken,
+}
+
+/// What became of a cancel.
+pub(super) enum Cancelled {
+    /// Nothing is left to do.
+    Settled,
+    /// It is on its way.
+    Pending,
+    /// There is nothing to cancel.
+    Unknown,
+    /// It was over before, like this.
+    Over(Status),
+}
+
+impl Sagas {
+    pub(super) fn new(api: Arc<Api>, pool: &PgPool) -> Self {
+        Self { api, numbers: Numbers::new(pool.clone()) }
+    }
+
+    pub(super) fn client(&self) -> &hansom_engine::Client {
+        self.api.client()
+    }
+
+    /// A number for something new, if anything may be started now.
+    pub(super) async fn number(&self, series: Series) -> Result<i64, Problem> {
+        self.api.admit()?;
+        Ok(self.numbers.next(series).await?)
+    }
+
+    pub(super) fn refuse_while_draining(&self) -> Result<(), Problem> {
+        if self.api.is_draining() { Err(draining()) } else { Ok(()) }
+    }
+
+    /// Starts a saga, and waits until its row in `V` says what is waited for.
+    pub(super) async fn begin<V: View, T>(
+        &self,
+        id: &str,
+        input: &<V::Workflow as Workflow>::Input,
+        patience: Duration,
+        decided: impl Fn(&Map<String, Value>) -> Option<T>,
+    ) -> Result<Begun<T>, Problem> {
+        match self.client().start::<V::Workflow>(id, input).await {
+            Ok(started) if !started.existing => {}
+            Ok(_) | Err(ClientError::InputConflict { .. }) => return Ok(Begun::Taken),
+            Err(error) => return Err(error.into()),
+        }
+        self.watched::<V, T>(id, V::key(input), patience, decided).await
+    }
+
+    /// Waits until a row says what is waited for, or the saga unwinds or is closed without it.
+    pub(super) async fn watched<V: View, T>(
+        &self,
+        id: &str,
+        key: i64,
+        patience: Duration,
+        decided: impl Fn(&Map<String, Value>) -> Option<T>,
+    ) -> Result<Begun<T>, Problem> {
+        let client = self.client();
+        let mut news = client.watch(id).await?;
+        let mut deadline = Instant::now() + patience;
+        let mut drain_deadline = None;
+        loop {
+            // Looked at before its row: what is decided, and over at once, was decided.
+            let status = client.describe(id).await?.status;
+            let row = client.view::<V>(key).await?;
+            if let Some(decided) = row.and_then(|record| decided(&record.row)) {
+                return Ok(Begun::Decided(decided));
+            }
+            let now = Instant::now();
+            if self.api.is_draining() {
+                deadline = deadline.min(*drain_deadline.get_or_insert(now + PATIENCE_DRAIN));
+            }
+            if status != Status::Running {
+                return Ok(Begun::Ended);
+            }
+            if now >= deadline {
+                return Ok(Begun::Pending);
+            }
+            news.changed(LOOK.min(deadline - now)).await;
+        }
+    }
+
+    /// Cancels a saga, and waits a little until all it did is undone.
+    pub(super) async fn cancel(&self, id: &str, reason: &str) -> Result<Cancelled, Problem> {
+        self.refuse_while_draining()?;
+        match self.client().cancel(id, Some(reason)).await {
+            Ok(_) => {}
+            Err(ClientError::NotFound(_)) => return Ok(Cancelled::Unknown),
+            Err(ClientError::AfterPivot(_)) => return Ok(Cancelled::Over(Status::Completed)),
+            Err(ClientError::Closed { status, .. }) => return Ok(Cancelled::Over(status)),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(match self.closed(id).await? {
+            Some(Status::Cancelled) => Cancelled::Settled,
+            // It came to another end while the cancel was on its way.
+            Some(status) => Cancelled::Over(status),
+            None => Cancelled::Pending,
+        })
+    }
+
+    /// How it closed, if it does so soon.
+    pub(super) async fn closed(&self, id: &str) -> Result<Option<Status>, Problem> {
+        let result = tokio::select! {
+            result = self.client().result(id, PATIENCE_SETTLE) => result,
+            () = self.api.drained() => return Ok(None),
+        };
+        match result {
+            Ok(outcome) => Ok(Some(outcome.status)),
+            Err(ClientError::StillOpen(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The acceptance scenarios of move24mall and of the bikes. Each begins with the number it has
+//! in the specification.
+
+mod bikes;
+mod load;
+mod moves;
+#[path = "../processes/mod.rs"]
+mod processes;
+mod rig;
+mod stopped;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::processes::{Answer, Server, migrated};
 use super::rig::{each, order};
+use super::stopped::is_sound;
 
 const CLIENTS: usize = 8;
 
@@ -155,6 +156,7 @@ async fn c8_with_a_slow_manager_orders_are_refused_quickly_and_taken_again_when_
     server.until(&open("compensating"), none).await;
     let running = server.get(&open("running")).await.body;
     assert_eq!(running["items"].as_array().map(Vec::len), Some(taken));
+    is_sound(database.url());
     let took = refused.took;
     eprintln!("{taken} taken; refused in {took:?}; closed {closed_after:?} after recovery");
 }

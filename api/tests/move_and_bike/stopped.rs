@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::processes::{Server, migrated};
+use super::processes::{Server, migrated, run, text};
 use super::rig::{items, order};
 
 /// A server that reaches these services elsewhere, with the façade of `gateway` at the bare paths.
@@ -77,6 +77,8 @@ async fn c7_orders_wait_for_an_assignment_that_is_gone_and_are_confirmed_by_them
     for id in 1..=2 {
         server.until(&format!("/movers/{id}"), |order| order["status"] == "호출확정").await;
     }
+    assert_eq!(server.send("DELETE", "/movers/1", None).await.status, 204);
+    is_sound(database.url());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +95,12 @@ async fn c4_the_gateway_answers_as_the_services_do() {
     let registered = server.post("/bike/managements", red).await;
     assert_eq!(registered.headers["location"], "/bike/managements/1", "the links stay there");
     assert_eq!(bike.get("/managements/1").await.body["color"], "red");
+}
+
+/// Nothing is lost, taken twice or held for a saga that is closed.
+pub(crate) fn is_sound(database: &str) {
+    let audit = run(&["audit"], database);
+    assert_eq!(audit.status.code(), Some(0), "{}{}", text(&audit.stdout), text(&audit.stderr));
 }
 
 /// Points of user 10, and a bike.
@@ -125,6 +133,7 @@ async fn d8_the_dashboard_answers_while_the_reservation_service_is_gone() {
     assert_eq!((cancelled.status, &cancelled.body["reserveStatus"]), (200, &json!("예약취소")));
     let all = |points: &Value| points["totalPoint"] == 8000;
     server.until("/points/10", all).await;
+    is_sound(database.url());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +158,7 @@ async fn d9_a_reservation_waits_for_a_point_service_that_is_gone_and_pays_once()
         assert_eq!((cancelled.status, &cancelled.body["reserveStatus"]), (200, &json!("예약취소")));
         assert_eq!(server.get("/points/10").await.body["totalPoint"], 8000);
     }
+    is_sound(database.url());
 }
 
 #[tokio::test(flavor = "multi_thread")]

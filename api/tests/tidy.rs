@@ -31,18 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tokio",
         ],
     ),
-    (
-        "e2e",
-        &[
-            "axum",
-            "hansom",
-            "hansom-activities",
-            "hansom-engine",
-            "hansom-postgres",
-            "hansom-workflows",
-            "tokio",
-        ],
-    ),
+    ("e2e", &["axum", "hansom", "hansom-activities", "hansom-engine", "hansom-postgres", "tokio"]),
 ];
 
 /// What an arrow can point at: the crates of the house, and whatever does I/O.

@@ -93,7 +93,8 @@ impl Page {
         self.collect(logged, |EventEntryAdded { entry }| {
             // A refusal of the API is an error to the console; the stories look at those.
             let url = entry.url.as_deref().unwrap_or_default();
-            let refused = entry.source == LogEntrySource::Network && !url.contains("/page/");
+            let own = url.contains("/page/") && !url.contains("/page/feed/");
+            let refused = entry.source == LogEntrySource::Network && !own;
             let bad =
                 entry.level == LogEntryLevel::Error || entry.source == LogEntrySource::Security;
             (bad && !refused).then(|| format!("{:?}: {} ({url})", entry.source, entry.text))

@@ -10,7 +10,7 @@ use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::page;
 use hansom::systems::{Systems, Urls};
-use hansom_engine::{Registry, Settings, Worker, connect, migrate};
+use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ impl Server {
         .await;
         let pool = connect(database.url(), 10).await.expect("the database answers");
         let systems = Systems::new(&pool, &Urls::default());
-        let registry = Registry::new(hansom_workflows::all(), systems.handlers());
+        let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool, registry, Settings::default()).await;
         let api = Arc::new(Api::new(worker.expect("the worker starts")));
@@ -88,6 +88,11 @@ impl Server {
             assert!(Instant::now() < patience, "{path} is still {body}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Tells it that it is about to be stopped: it starts nothing new, and lets go of who waits.
+    pub fn begin_to_stop(&self) {
+        self.api.begin_drain();
     }
 
     pub(crate) async fn stop(self) {

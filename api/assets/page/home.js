@@ -7,6 +7,8 @@ import { t } from './words.js';
 export const SYSTEMS = [
   { name: 'taxisvc', picture: 'taxi' },
   { name: 'anycall', picture: 'hail' },
+  { name: 'move', picture: 'move' },
+  { name: 'bike', picture: 'bike' },
 ];
 
 /** What the front page consists of. */

@@ -25,8 +25,10 @@ export function errors() {
 /** The problem of an answer, in words. */
 async function problem(answer) {
   const body = await answer.json().catch(() => ({}));
-  const known = `problem.${body.code}`;
-  const title = lang() === 'en' || !has(known) ? body.title ?? body.error : t(known);
+  const [known, status] = [`problem.${body.code}`, `status ${answer.status}`];
+  let title = body.title;
+  if (!title && has(status)) title = t(status);
+  if (lang() === 'ko' && has(known)) title = t(known);
   return { title: title ?? t('refused', answer.status), detail: body.detail ?? body.message };
 }
 

@@ -52,6 +52,11 @@ pub(super) const SYSTEMS: &[System] = &[
         name: "anycall",
         lists: &["memberShips", "calls", "taxis", "notifies", "taxiServiceInfos"],
     },
+    System { name: "move", lists: &["movers", "moverinfos", "kakaotalks"] },
+    System {
+        name: "bike",
+        lists: &["managements", "points", "approvals", "reservations", "reservationDashboards"],
+    },
 ];
 
 /// What one page shows. Nothing is read while nobody looks.

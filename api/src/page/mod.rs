@@ -129,6 +129,18 @@ mod tests {
         assert_eq!(language("KO;q=nonsense, en;q=0.1"), "en");
     }
 
+    #[tokio::test]
+    async fn a_page_loads_nothing_from_elsewhere_and_is_what_it_says() {
+        let script = asset(Path("app.js".into())).await.expect("it is served");
+        for response in [shell(HeaderMap::new()).await, script] {
+            let headers = response.headers();
+            assert!(headers["content-security-policy"].to_str().is_ok_and(|policy| {
+                policy.starts_with("default-src 'self';") && !policy.contains("unsafe")
+            }));
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+        }
+    }
+
     #[test]
     fn the_page_has_its_language_in_one_place_and_nothing_inline() {
         assert_eq!(SHELL.matches("<html lang=\"en\">").count(), 1);

@@ -1,8 +1,8 @@
 //! What holds for every page.
 
-use hansom_e2e::{Page, story};
+use hansom_e2e::{Page, Scheme, story};
 
-const PAGES: [&str; 3] = ["/", "/page/taxisvc", "/page/anycall"];
+const PAGES: [&str; 5] = ["/", "/page/taxisvc", "/page/anycall", "/page/move", "/page/bike"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_front_page_leads_to_every_system() {
@@ -103,6 +103,28 @@ async fn who_cannot_listen_asks() {
         page.sees(".connection", "asking every two seconds").await;
         page.tap("Call a taxi").await;
         page.sees(".headline", "A driver is on the way").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_lets_its_listeners_go() {
+    story("stopping", "/page/taxisvc", async |page, server| {
+        page.sees(".connection", "Live").await;
+        server.begin_to_stop();
+        page.sees(".connection", "asking every two seconds").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_prefers_dark_pages_sees_dark_ones() {
+    story("dark", "/", async |page, _| {
+        let paper = "getComputedStyle(document.body).backgroundColor";
+        page.prefers(Scheme::Light).await;
+        page.until(&format!("{paper} === 'rgb(246, 244, 239)'")).await;
+        page.prefers(Scheme::Dark).await;
+        page.until(&format!("{paper} === 'rgb(20, 20, 19)'")).await;
     })
     .await;
 }

@@ -76,7 +76,8 @@ function start() {
     away.draw(now.lists);
     // Of a service that does not answer, what was seen before stays.
     const answered = Object.entries(now.lists).filter(([, rows]) => rows !== null);
-    seen = { ...seen, ...Object.fromEntries(answered) };
+    const gone = Object.keys(now.lists).filter((name) => now.lists[name] === null);
+    seen = { ...seen, ...Object.fromEntries(answered), away: gone };
     faults = now.faults;
     draw();
   }, (state) => {

@@ -35,7 +35,7 @@ function asking(name, told, asked) {
   if (name === 'run') return { text: spoken('do', told.activity), state: 'now' };
   if (name === 'undo') {
     const undone = asked[told.of];
-    if (undone?.line) undone.line.state = 'undone';
+    if (undone?.line) Object.assign(undone.line, { state: 'undone', failed: undone.line.state === 'failed' });
     return { text: spoken('do', undone?.told.undo?.activity ?? 'undo'), state: 'now', undo: true };
   }
   if (name === 'unwind') return { text: t('saga.unwind'), state: 'failed' };
@@ -73,8 +73,8 @@ export function behind() {
   const workflow = h('a', { target: '_blank' }, t('workflow'));
   const full = h('a', { target: '_blank' }, t('history'));
   const links = h('p', { class: 'links', hidden: true }, id, ' ', workflow, ' ', full);
-  const draw = drawn(list, (lines) => lines.map(({ text, state, note, undo }) =>
-    h('li', { 'data-state': state, 'data-undo': undo }, h('span', {}, text),
+  const draw = drawn(list, (lines) => lines.map(({ text, state, note, undo, failed }) =>
+    h('li', { 'data-state': state, 'data-undo': undo, 'data-failed': failed }, h('span', {}, text),
       h('span', { class: 'unseen' }, ` – ${t(`step ${state}`)}`),
       note ? h('span', { class: 'note' }, note) : null)));
   let looked, over;

@@ -38,14 +38,14 @@ export function taxisvc() {
 }
 
 /** Every call, with all that is known of it; the view knows what a service that is away does not say. */
-function rides({ calls = [], drives = [], payments = [], callViews = [] }) {
+function rides({ calls = [], drives = [], payments = [], callViews = [], away = [] }) {
   const of = (rows, id) => rows.find((row) => row.callId === id);
   const ids = new Set([...calls, ...callViews].map((row) => row.callId));
   return [...ids].sort((a, b) => a - b).map((id) => {
     const view = of(callViews, id) ?? {};
     const call = { ...view, ...of(calls, id) };
     const drive = of(drives, id) ?? (view.driveId ? view : undefined);
-    return { id, call, drive, payment: of(payments, id) };
+    return { id, call, drive, payment: of(payments, id), unsure: away.includes('payments') };
   });
 }
 
@@ -96,7 +96,7 @@ function mood(callStatus) {
 }
 
 /** Where a ride is, for its rider. */
-function where({ call, drive, payment }) {
+function where({ call, drive, payment, unsure }) {
   const { callStatus } = call;
   const headline = t(callStatus ? `taxi.${callStatus}` : 'taxi.paying');
   const amount = payment?.fare ?? call.distance * WON_PER_KM;
@@ -113,10 +113,10 @@ function where({ call, drive, payment }) {
     case 'driveComplete':
       return shown(t('taxi.thanks', cost), [pay, 'done', cost], [find, 'done', who], [arrive, 'done']);
     case 'payFail':
-      return shown(refund(payment), [pay, 'failed'], ...back(payment));
+      return shown(refund(payment, unsure), [pay, 'failed'], ...back(payment));
     case 'requestCancel': {
       const far = call.distance > FURTHEST;
-      const line = [far ? t('taxi.no driver') : '', refund(payment)].join(' ').trim();
+      const line = [far ? t('taxi.no driver') : '', refund(payment, unsure)].join(' ').trim();
       const found = drive && !far ? [[t('taxi.step let go'), 'undone', who]] : [];
       const paid = payment ? [[pay, 'undone', cost]] : [];
       return shown(line, ...paid, ...(far ? [[find, 'failed']] : []), ...found, ...back(payment));
@@ -126,8 +126,8 @@ function where({ call, drive, payment }) {
   }
 }
 
-function refund(payment) {
-  if (!payment) return t('taxi.not charged');
+function refund(payment, unsure) {
+  if (!payment) return t(unsure ? 'taxi.unsure' : 'taxi.not charged');
   return t(payment.status === 'REFUNDED' ? 'taxi.refunded' : 'taxi.refunding', won(payment.fare));
 }
 

@@ -115,6 +115,7 @@ const WORDS = {
   'taxi.who': ['{0}, taxi {1}', '{0}, 택시 {1}'],
   'taxi.thanks': ['{0} was paid. Thank you for riding.', '{0}이 결제되었습니다. 이용해 주셔서 감사합니다.'],
   'taxi.not charged': ['Nothing was charged.', '청구된 금액이 없습니다.'],
+  'taxi.unsure': ['If it was charged after all, it is refunded.', '결제되었더라도 환불됩니다.'],
   'taxi.refunded': ['{0} was refunded.', '{0}이 환불되었습니다.'],
   'taxi.refunding': ['{0} is on its way back to you…', '{0}을 환불하는 중…'],
   'taxi.no driver': ['No driver goes that far.', '그 거리까지 가는 기사가 없습니다.'],

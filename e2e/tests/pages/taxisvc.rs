@@ -95,3 +95,16 @@ async fn a_driver_who_does_not_show_up_is_waited_for() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_said_of_a_charge_that_nobody_knows_of() {
+    story("taxi-slow", PATH, async |page, _| {
+        page.switch("payment.slow", true).await;
+        page.sees(".notice", "payments").await;
+        page.tap("Call a taxi").await;
+        page.sees("[role=alert]", "The payment did not answer").await;
+        page.sees(".line", "If it was charged after all, it is refunded").await;
+        page.sees(".story", "nobody knows whether it happened").await;
+    })
+    .await;
+}

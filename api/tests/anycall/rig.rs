@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request};
 use hansom::config::Gateway;
 use hansom::http::{Api, app};
@@ -78,7 +79,10 @@ impl Rig {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        let request = Request::builder().method(method).uri(path);
+        self.send(Request::builder().method(method).uri(path), body).await
+    }
+
+    async fn send(&self, request: Builder, body: Option<Value>) -> Answer {
         let request = match body {
             Some(body) => request
                 .header("content-type", "application/json")
@@ -107,6 +111,12 @@ impl Rig {
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.ask("PATCH", path, Some(body)).await
+    }
+
+    /// As a client that repeats itself.
+    pub(crate) async fn patch_with(&self, key: &str, path: &str, body: Value) -> Answer {
+        let request = Request::patch(path).header("idempotency-key", key);
+        self.send(request, Some(body)).await
     }
 
     pub(crate) async fn fault(&self, service: &str, switches: Value) {

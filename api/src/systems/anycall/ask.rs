@@ -59,8 +59,10 @@ impl Facade {
         self.refuse_while_draining().map_err(Not::Else)?;
         let (id, client) = (asked.call_id.workflow_id(), self.api.client());
         let key = asked.headers.get(KEY).and_then(|key| key.to_str().ok());
+        // One key may stand for several things that are asked of one ride.
+        let key = key.map(|key| format!("{}.{key}", U::NAME));
         let answer = tokio::select! {
-            answer = client.update(&id, update, key, PATIENCE) => answer,
+            answer = client.update(&id, update, key.as_deref(), PATIENCE) => answer,
             () = self.api.drained() => return Err(Not::Else(draining())),
         };
         match answer {

@@ -1,8 +1,9 @@
 //! Updates, runs that follow one another, and children.
 
 use hansom_core::{
-    Because, Call, ChildError, ChildOutcome, Event, Machine, Origin, Owed, ParentClose, Payload,
-    Seq, Signal, SignalType, Status, StillOpen, Timestamp, Update, UpdateType, WorkflowType,
+    Because, Call, ChildError, ChildOutcome, Elapsed, Event, Machine, Origin, Owed, ParentClose,
+    Payload, Seq, Signal, SignalType, Status, StillOpen, Timestamp, Update, UpdateType,
+    WorkflowType,
 };
 
 use super::*;
@@ -259,3 +260,44 @@ fn a_child_that_fails_or_never_began_is_an_error_of_the_parent() {
 }
 
 const UNKNOWN: &str = r#"{"unknown":{"attempts":1,"reason":"x"}}"#;
+
+/// Past its pivot it still has others do something, and waits for one of two, for an hour.
+struct Afterwards;
+impl Workflow for Afterwards {
+    const NAME: &'static str = "afterwards";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    const SIGNALS: &'static [SignalType] = &[SignalType::of::<Stop>()];
+    type Input = ();
+    type Output = String;
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, (): ()) -> Result<String, Self::Error> {
+        ctx.run(Book).undo(Unbook).await?;
+        let committed = ctx.pivot();
+        let (child, stops) = (committed.child::<Probed>("child", &()), committed.signals::<Stop>());
+        let first = committed.select(child, stops.next());
+        let said = match committed.timeout(HOUR, first).await {
+            Ok(Either::Left(Ok(_))) => "done",
+            Ok(Either::Left(Err(_))) => "failed",
+            Ok(Either::Right(Stop)) => "stopped",
+            Err(Elapsed) => "late",
+        };
+        Ok(said.to_owned())
+    }
+}
+
+#[test]
+fn past_the_pivot_a_child_may_fail_and_nothing_is_undone_on_its_account() {
+    let pivoted = || Script::<Afterwards>::start(&()).complete::<Book>(&());
+    let failed = ChildOutcome::Failed { error: Payload::parse(UNKNOWN.to_owned()).unwrap() };
+    for (script, said) in [
+        (pivoted().complete_child::<Probed>("child", &7, vec![owed(0, "unbook")]), "done"),
+        (pivoted().close_child("child", failed), "failed"),
+        (pivoted().close_child("child", ChildOutcome::Taken {}), "failed"),
+        (pivoted().signal(&Stop), "stopped"),
+        (pivoted().advance(HOUR), "late"),
+    ] {
+        let outcome = script.ledger().outcome().unwrap();
+        assert_eq!(outcome.output.unwrap().get(), format!("{said:?}"));
+        assert!(script.ledger().undo_plan().is_empty());
+    }
+}

@@ -78,7 +78,7 @@ fn services(ride: &Ride) -> Exhaust<AnycallRide, World> {
         .invariant("no taxi is left waiting", no_taxi_is_left_waiting)
         .invariant("the call says how it ended", the_call_says_how_it_ended)
         .invariant("what is cancelled is offered to nobody", what_is_cancelled_is_offered_to_nobody)
-        .stories_max(1_000)
+        .stories_max(2_500)
         .always("nobody pays twice", |world| world.kept() <= 15_000)
 }
 

@@ -1,13 +1,12 @@
 //! The services of taxisvc, with real state in the schema `taxisvc`.
 //!
-//! Each change of state commits together with its event and its projection,
-//! in one statement. Requests are deduplicated by the call they are for, also
+//! Each change of state commits together with its event, in one statement. Requests are deduplicated by the call they are for, also
 //! while two of them run at the same time.
 
 pub mod call;
 pub mod drive;
+pub mod feed;
 pub mod payment;
-pub mod view;
 
 use hansom_core::Handlers;
 use hansom_workflows::taxi_call::{
@@ -18,8 +17,8 @@ use sqlx::PgPool;
 
 use self::call::CallService;
 use self::drive::DriveService;
+use self::feed::Feed;
 use self::payment::PaymentService;
-use self::view::Views;
 use crate::faults::Switches;
 
 /// All of it. Clones share their state.
@@ -31,8 +30,8 @@ pub struct Taxisvc {
     pub payments: PaymentService,
     /// Who drives whom.
     pub drives: DriveService,
-    /// What the rider sees, and the feed of events. Works while the others are down.
-    pub views: Views,
+    /// The feed of events. Works while the others are down.
+    pub feed: Feed,
 }
 
 impl Taxisvc {
@@ -43,7 +42,7 @@ impl Taxisvc {
             calls: CallService::new(pool.clone()),
             payments: PaymentService::new(pool.clone(), payment),
             drives: DriveService::new(pool.clone()),
-            views: Views::new(pool.clone()),
+            feed: Feed::new(pool.clone()),
         }
     }
 }

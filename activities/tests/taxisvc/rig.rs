@@ -7,7 +7,7 @@ use hansom_activities::page::Page;
 use hansom_activities::service::{PAYMENT, Service};
 use hansom_activities::taxisvc::Taxisvc;
 use hansom_activities::taxisvc::drive::DriveStatus;
-use hansom_activities::taxisvc::view::Event;
+use hansom_activities::taxisvc::feed::Event;
 use hansom_core::{Activity, ActivityContext, Attempt, Direction, Handler, Payload, Seq};
 use hansom_postgres::testing::{TestDatabase, database};
 use hansom_workflows::taxi_call::{
@@ -136,7 +136,7 @@ impl Rig {
     pub(crate) async fn feed(&self, count: usize) -> Vec<Event> {
         let patience = Instant::now() + Duration::from_secs(20);
         loop {
-            let events = self.taxi.views.events(0, 100).await.expect("it answers");
+            let events = self.taxi.feed.events(0, 100).await.expect("it answers");
             if events.len() >= count {
                 return events;
             }
@@ -164,12 +164,6 @@ impl Rig {
             .fetch_all(&self.pool)
             .await
             .expect("it answers")
-    }
-
-    /// Callers' statuses in the view: of the call, of the drive, and who drives.
-    pub(crate) async fn view(&self) -> (String, Option<String>, Option<String>) {
-        let view = self.taxi.views.get(CALL).await.expect("it answers").expect("it is placed");
-        (view.call_status, view.drive_status, view.driver_name)
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) trait Shown: View {
     const KIND: hal::Kind;
     /// The field that says whether a row is for show at all.
     const IF: &'static str;
+    /// Fields that are for the façade alone.
+    const HIDDEN: &'static [&'static str] = &[];
 }
 
 /// A row of a view.
@@ -27,7 +29,7 @@ struct Row<V> {
 impl<V: Shown> Row<V> {
     fn of(record: ViewRecord) -> Self {
         let ViewRecord { key, row: mut fields, .. } = record;
-        fields.remove(V::IF);
+        fields.retain(|field, _| field != V::IF && !V::HIDDEN.contains(&field.as_str()));
         Self { key, fields, view: std::marker::PhantomData }
     }
 }

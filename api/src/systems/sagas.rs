@@ -105,7 +105,8 @@ impl Sagas {
             // Looked at before its row: what is decided, and over at once, was decided.
             let status = client.describe(id).await?.status;
             let row = client.view::<V>(key).await?;
-            if let Some(decided) = row.and_then(|record| decided(&record.row)) {
+            let ours = row.filter(|record| record.workflow_id == id);
+            if let Some(decided) = ours.and_then(|record| decided(&record.row)) {
                 return Ok(Begun::Decided(decided));
             }
             let now = Instant::now();

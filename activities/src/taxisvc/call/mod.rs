@@ -31,8 +31,6 @@ pub struct Call {
     pub distance: Distance,
     /// Where it is; none until it is paid or not.
     pub status: Option<CallStatus>,
-    /// Whether it was paid for and published, whatever came of it since.
-    pub placed: bool,
 }
 
 /// A status of before it is paid or not, as the guards write it.
@@ -67,12 +65,7 @@ impl CallService {
 
     /// The call of that id.
     pub async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
-        self.store.get(id, None).await
-    }
-
-    /// The call of that id, if that run of a workflow registered it.
-    pub async fn get_of(&self, id: CallId, run: &str) -> Result<Option<Call>, StoreError> {
-        self.store.get(id, Some(run)).await
+        self.store.get(id).await
     }
 
     /// All calls, the oldest first.

@@ -24,7 +24,6 @@ struct Row {
     user_name: String,
     distance: i64,
     status: Option<String>,
-    placed: bool,
 }
 
 impl Row {
@@ -43,7 +42,6 @@ impl Row {
             user_name: self.user_name,
             distance: distance?,
             status,
-            placed: self.placed,
         })
     }
 }
@@ -88,9 +86,7 @@ impl Store {
         Ok(())
     }
 
-    /// Changes the status of this run's call, if it is one of those expected, with its event
-    /// and its projection. The view is an upsert: it may have been created by a
-    /// statement that this one waited for, and so cannot see.
+    /// Changes the status of this run's call, if it is one of those expected, with its event.
     pub(super) async fn move_to(
         &self,
         id: CallId,
@@ -106,13 +102,9 @@ impl Store {
                  where call_id = $1 and run = $5
                      and coalesce(status, 'registered') = any($3)
                  returning *
-             ), published as (
-                 insert into taxisvc.event (event_type, payload)
-                 select $4::text, taxisvc.call_payload(moved) from moved where $4 is not null
              )
-             insert into taxisvc.call_view (call_id, call_status, user_name)
-             select call_id, status, user_name from moved where placed_at is not null
-             on conflict (call_id) do update set call_status = excluded.call_status",
+             insert into taxisvc.event (event_type, payload)
+             select $4::text, taxisvc.call_payload(moved) from moved where $4 is not null",
             id.0,
             step.to,
             step.from as _,
@@ -124,20 +116,14 @@ impl Store {
         Ok(())
     }
 
-    /// The call; with a run, only if it is that run's.
-    pub(super) async fn get(
-        &self,
-        id: CallId,
-        run: Option<&str>,
-    ) -> Result<Option<Call>, StoreError> {
+    pub(super) async fn get(&self, id: CallId) -> Result<Option<Call>, StoreError> {
         let row = sqlx::query_as!(
             Row,
             r#"select call_id, user_id as "user_id!", user_name as "user_name!",
-                    distance as "distance!", status, placed_at is not null as "placed!"
+                    distance as "distance!", status
              from taxisvc.call
-             where call_id = $1 and run = coalesce($2, run) and distance is not null"#,
+             where call_id = $1 and distance is not null"#,
             id.0,
-            run,
         );
         let row = row.fetch_optional(&self.0).await?;
         Ok(row.map(Row::read).transpose()?)
@@ -151,7 +137,7 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             r#"select call_id, user_id as "user_id!", user_name as "user_name!",
-                    distance as "distance!", status, placed_at is not null as "placed!"
+                    distance as "distance!", status
              from taxisvc.call where distance is not null
              order by call_id limit $1 offset $2"#,
             page.limit(),

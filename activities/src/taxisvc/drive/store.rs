@@ -61,14 +61,6 @@ impl Store {
              ), published as (
                  insert into taxisvc.event (event_type, payload)
                  select $6, taxisvc.drive_payload(requested) from requested
-             ), projected as (
-                 update taxisvc.call_view v
-                 set drive_status = d.status,
-                     drive_id = case when d.status = 'start' then d.drive_id end,
-                     driver_name = case when d.status = 'start' then d.driver_name end,
-                     taxi_num = case when d.status = 'start' then d.taxi_num end
-                 from requested d
-                 where v.call_id = d.call_id
              )
              select drive_id as "drive_id!" from requested"#,
             id.0,
@@ -87,16 +79,9 @@ impl Store {
     /// Lets this run's driver go, or leaves a tombstone. A drive that ended stays ended.
     pub(super) async fn release(&self, id: CallId, run: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "with released as (
-                 insert into taxisvc.drive (call_id, run, status) values ($1, $2, 'requestCancel')
-                 on conflict (call_id) do update set status = excluded.status
-                     where drive.status = 'start' and drive.run = excluded.run
-                 returning *
-             )
-             update taxisvc.call_view v
-             set drive_status = d.status
-             from released d
-             where v.call_id = d.call_id and d.drive_id is not null",
+            "insert into taxisvc.drive (call_id, run, status) values ($1, $2, 'requestCancel')
+             on conflict (call_id) do update set status = excluded.status
+                 where drive.status = 'start' and drive.run = excluded.run",
             id.0,
             run,
         )
@@ -112,14 +97,9 @@ impl Store {
                  update taxisvc.drive set status = 'end'
                  where call_id = $1 and run = $2 and status = 'start'
                  returning *
-             ), published as (
-                 insert into taxisvc.event (event_type, payload)
-                 select 'DrivieEnded', taxisvc.drive_payload(ended) from ended
              )
-             update taxisvc.call_view v
-             set drive_status = d.status
-             from ended d
-             where v.call_id = d.call_id",
+             insert into taxisvc.event (event_type, payload)
+             select 'DrivieEnded', taxisvc.drive_payload(ended) from ended",
             id.0,
             run,
         )

@@ -59,11 +59,6 @@ impl PaymentService {
         self.store.get(id).await
     }
 
-    /// Whether this call's payment was declined, as opposed to never having been answered.
-    pub async fn declined(&self, id: CallId) -> Result<bool, StoreError> {
-        self.store.is_void(id, DECLINED).await
-    }
-
     /// All payments, the oldest first.
     pub async fn list(&self, page: Page) -> Result<Paged<Payment>, StoreError> {
         self.store.list(page).await

@@ -131,16 +131,6 @@ impl Store {
         })
     }
 
-    pub(super) async fn is_void(&self, id: CallId, reason: &str) -> Result<bool, StoreError> {
-        let void = sqlx::query_scalar!(
-            r#"select exists (select from taxisvc.payment
-                              where call_id = $1 and kind = 'void' and reason = $2) as "void!""#,
-            id.0,
-            reason,
-        );
-        Ok(void.fetch_one(&self.0).await?)
-    }
-
     pub(super) async fn get(&self, id: PayId) -> Result<Option<Payment>, StoreError> {
         let row = sqlx::query_as!(
             Row,

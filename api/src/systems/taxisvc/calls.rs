@@ -6,15 +6,17 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 use hansom_activities::numbers::Series;
 use hansom_activities::taxisvc::call::{Call, CallService};
+use hansom_core::Status;
 use hansom_workflows::taxi_call::{self, CallId, CallStatus, Distance};
 use serde_json::{Value, json};
 
-use super::saga::{Cancelled, Placed};
+use super::saga::Placed;
 use super::{Facade, kinds};
 use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 use crate::systems::kinds::SERVICE_DOWN;
+use crate::systems::sagas::Cancelled;
 
 impl Resource for Call {
     const KIND: Kind = Kind { one: "call", many: "calls" };
@@ -64,15 +66,14 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
-    facade.api.admit()?;
-    let call_id = CallId(facade.numbers.next(Series::TaxisvcCall).await?);
+    let call_id = CallId(facade.sagas.number(Series::TaxisvcCall).await?);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
     let kind = match facade.place(&call).await? {
         Placed::Paid => {
             // As it was when CallPlaced was published: it may have moved on since.
             let status = Some(CallStatus::DriveRequest);
             let taxi_call::Call { user_id, user_name, .. } = call;
-            let call = Call { call_id, user_id, user_name, distance, status, placed: true };
+            let call = Call { call_id, user_id, user_name, distance, status };
             return Ok(hal::created(&base, &call));
         }
         Placed::Declined => kinds::PAYMENT_DECLINED,
@@ -90,7 +91,7 @@ pub(super) async fn place(
         Placed::Pending => kinds::CALL_PENDING,
     };
     let href = format!("{}/{}", hal::path::<Call>(&base), call_id.0);
-    let status = facade.taxi.calls.get(call_id).await?.and_then(|call| call.status);
+    let status = facade.status(call_id).await?;
     Ok(unplaced(kind, call_id, status, href))
 }
 
@@ -130,13 +131,13 @@ pub(super) async fn cancel(
     fields: Fields,
 ) -> Result<StatusCode, Problem> {
     let call_id = CallId(fields.id("callId")?);
-    facade.refuse_while_draining()?;
-    match facade.cancel(call_id).await? {
-        Cancelled::Settled => Ok(StatusCode::OK),
-        Cancelled::Pending => Ok(StatusCode::ACCEPTED),
-        Cancelled::TooLate => {
+    let id = call_id.workflow_id();
+    match facade.sagas.cancel(&id, "the rider cancelled").await? {
+        Cancelled::Over(Status::Completed) => {
             let detail = format!("call {} has arrived; it cannot be cancelled", call_id.0);
             Err(Problem::new(kinds::CALL_COMPLETED, detail).field("/callId"))
         }
+        Cancelled::Settled | Cancelled::Unknown | Cancelled::Over(_) => Ok(StatusCode::OK),
+        Cancelled::Pending => Ok(StatusCode::ACCEPTED),
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn end(
     fields: Fields,
 ) -> Result<StatusCode, Problem> {
     let id = DriveId(fields.id("driveId")?);
-    facade.refuse_while_draining()?;
+    facade.sagas.refuse_while_draining()?;
     let drive = facade.drive(id).await?;
     match drive.filter(Shown::is_under_way) {
         Some(drive) => {

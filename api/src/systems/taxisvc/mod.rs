@@ -12,32 +12,24 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, get_service, post};
 use hansom_activities::faults::Switches;
-use hansom_activities::numbers::Numbers;
 use hansom_activities::service::{CALL, DRIVE, PAYMENT, Service};
 use hansom_activities::taxisvc::Taxisvc;
+use hansom_activities::taxisvc::feed::Feed;
 use hansom_activities::taxisvc::payment::PaymentService;
 use sqlx::PgPool;
 
 use super::Places;
 use super::downstream::Downstream;
+use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
-use crate::http::errors::draining;
-use crate::http::problem::Problem;
 
 /// What the façade asks.
 #[derive(Clone)]
 struct Facade {
-    api: Arc<Api>,
-    numbers: Numbers,
-    taxi: Taxisvc,
+    sagas: Sagas,
+    feed: Feed,
     drives: Downstream,
-}
-
-impl Facade {
-    fn refuse_while_draining(&self) -> Result<(), Problem> {
-        if self.api.is_draining() { Err(draining()) } else { Ok(()) }
-    }
 }
 
 /// The call and the drive service.
@@ -67,12 +59,8 @@ pub(super) fn payments(payments: PaymentService) -> Router {
 /// The documents' routes, as their gateway on port 8088 has them, and the feed of events.
 pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let [call, drive, payment] = [CALL, DRIVE, PAYMENT].map(|kind| places.of(kind));
-    let facade = Facade {
-        api,
-        numbers: Numbers::new(pool.clone()),
-        taxi: Taxisvc::new(pool, Switches::default()),
-        drives: drive.clone(),
-    };
+    let (sagas, feed) = (Sagas::new(api, pool), Feed::new(pool.clone()));
+    let facade = Facade { sagas, feed, drives: drive.clone() };
     Router::new()
         .route("/calls", get_service(call.forward("")).post(calls::place))
         .route("/calls/{id}", get_service(call.forward("")))

@@ -3,35 +3,22 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use hansom_activities::taxisvc::view::{CallView, Event};
-use hansom_workflows::taxi_call::CallId;
+use hansom_activities::taxisvc::feed::Event;
+use hansom_workflows::taxi_call::CallViews;
 use serde_json::{Value, json};
 
 use super::Facade;
 use crate::http::problem::Problem;
-use crate::systems::hal::{self, Base, Id, Kind, Pages, Params, Resource};
+use crate::systems::hal::{self, Base, Id, Kind, Pages, Params};
+use crate::systems::rows::{self, Shown};
 
 /// Events per answer, unless fewer are asked for.
 const MAX_EVENTS: u32 = 1_000;
 
-impl Resource for CallView {
+impl Shown for CallViews {
     const KIND: Kind = Kind { one: "callView", many: "callViews" };
-
-    fn id(&self) -> i64 {
-        self.call_id.0
-    }
-
-    fn body(&self) -> Value {
-        json!({
-            "callId": self.call_id,
-            "callStatus": self.call_status,
-            "userName": self.user_name,
-            "driveId": self.drive_id,
-            "driveStatus": self.drive_status,
-            "driverName": self.driver_name,
-            "taxiNum": self.taxi_num,
-        })
-    }
+    const IF: &'static str = "placed";
+    const HIDDEN: &'static [&'static str] = &["payment"];
 }
 
 pub(super) async fn list(
@@ -39,7 +26,7 @@ pub(super) async fn list(
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    Ok(hal::many(&base, page, &facade.taxi.views.list(page).await?))
+    rows::page::<CallViews>(facade.sagas.client(), &base, page, &[]).await
 }
 
 pub(super) async fn show(
@@ -47,8 +34,7 @@ pub(super) async fn show(
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    let view = facade.taxi.views.get(CallId(id)).await?;
-    view.map(|view| hal::one(&base, &view)).ok_or_else(|| hal::not_found::<CallView>(id))
+    rows::one::<CallViews>(facade.sagas.client(), &base, id).await
 }
 
 /// The events behind `after`, in order; `next` is the `after` of the next request.
@@ -58,7 +44,7 @@ pub(super) async fn events(
 ) -> Result<Json<Value>, Problem> {
     let after = hal::number(&query, "after", 0)?;
     let limit = hal::number(&query, "limit", MAX_EVENTS)?.clamp(1, MAX_EVENTS);
-    let events = facade.taxi.views.events(after, limit).await?;
+    let events = facade.feed.events(after, limit).await?;
     let next = events.last().map_or(after, |event| event.event_id);
     let events: Vec<_> = events.into_iter().map(envelope).collect();
     Ok(Json(json!({ "events": events, "next": next })))

@@ -13,8 +13,8 @@ use crate::http::problem::Problem;
 pub(super) trait Shown: View {
     /// How it is called.
     const KIND: hal::Kind;
-    /// The field that says whether a row is for show at all.
-    const IF: &'static str;
+    /// The field that says whether a row is for show at all; by default each is.
+    const IF: Option<&'static str> = None;
     /// Fields that are for the façade alone.
     const HIDDEN: &'static [&'static str] = &[];
 }
@@ -29,7 +29,7 @@ struct Row<V> {
 impl<V: Shown> Row<V> {
     fn of(record: ViewRecord) -> Self {
         let ViewRecord { key, row: mut fields, .. } = record;
-        fields.retain(|field, _| field != V::IF && !V::HIDDEN.contains(&field.as_str()));
+        fields.retain(|field, _| V::IF != Some(field) && !V::HIDDEN.contains(&field.as_str()));
         Self { key, fields, view: std::marker::PhantomData }
     }
 }
@@ -53,7 +53,10 @@ pub(super) async fn one<V: Shown>(
     key: i64,
 ) -> Result<Response, Problem> {
     let record = client.view::<V>(key).await?;
-    let record = record.filter(|record| record.row.get(V::IF) == Some(&Value::Bool(true)));
+    let shown = |record: &ViewRecord| {
+        V::IF.is_none_or(|field| record.row.get(field) == Some(&Value::Bool(true)))
+    };
+    let record = record.filter(shown);
     let row = record.map(Row::<V>::of).ok_or_else(|| hal::not_found::<Row<V>>(key))?;
     Ok(hal::one(base, &row))
 }
@@ -70,8 +73,8 @@ pub(super) async fn page<V: Shown>(
         offset: page.number.saturating_mul(page.size),
         ..ViewQuery::default()
     };
-    let query =
-        only.iter().fold(all.only(V::IF, true), |query, (field, value)| query.only(field, *value));
+    let shown = V::IF.into_iter().fold(all, |query, field| query.only(field, true));
+    let query = only.iter().fold(shown, |query, (field, value)| query.only(field, *value));
     let found = client.views::<V>(&query).await?;
     let items = found.items.into_iter().map(Row::<V>::of).collect();
     Ok(hal::many(base, page, &Paged { items, total: found.total }))

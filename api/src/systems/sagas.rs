@@ -69,6 +69,15 @@ impl Sagas {
         Ok(self.numbers.next(series).await?)
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.api.is_draining()
+    }
+
+    /// Resolves when the server is being stopped.
+    pub(super) async fn drained(&self) {
+        self.api.drained().await;
+    }
+
     pub(super) fn refuse_while_draining(&self) -> Result<(), Problem> {
         if self.api.is_draining() { Err(draining()) } else { Ok(()) }
     }

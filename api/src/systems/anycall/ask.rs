@@ -46,24 +46,20 @@ impl From<Not> for Problem {
 }
 
 impl Facade {
-    pub(super) fn refuse_while_draining(&self) -> Result<(), Problem> {
-        if self.api.is_draining() { Err(draining()) } else { Ok(()) }
-    }
-
     /// Asks, and waits for the ride's answer.
     pub(super) async fn ask<U: Update<Error = Refusal>>(
         &self,
         asked: &Asked<'_>,
         update: &U,
     ) -> Result<U::Output, Not> {
-        self.refuse_while_draining().map_err(Not::Else)?;
-        let (id, client) = (asked.call_id.workflow_id(), self.api.client());
+        self.sagas.refuse_while_draining().map_err(Not::Else)?;
+        let (id, client) = (asked.call_id.workflow_id(), self.sagas.client());
         let key = asked.headers.get(KEY).and_then(|key| key.to_str().ok());
         // One key may stand for several things that are asked of one ride.
         let key = key.map(|key| format!("{}.{key}", U::NAME));
         let answer = tokio::select! {
             answer = client.update(&id, update, key.as_deref(), PATIENCE) => answer,
-            () = self.api.drained() => return Err(Not::Else(draining())),
+            () = self.sagas.drained() => return Err(Not::Else(draining())),
         };
         match answer {
             Ok(Ok(output)) => Ok(output),

@@ -75,9 +75,8 @@ pub(super) async fn place(
     let phone_number = fields.needed("phoneNumber")?;
     let start_address = fields.needed("startAddress")?;
     let end_address = fields.needed("endAddress")?;
-    facade.api.admit()?;
     facade.check_member(member_id).await?;
-    let call_id = CallId(facade.numbers.next(Series::AnycallCall).await?);
+    let call_id = CallId(facade.sagas.number(Series::AnycallCall).await?);
     let call = Call { call_id, member_id, phone_number, start_address, end_address };
     let run = facade.place(&call).await?;
     Ok(hal::created(&base, &Placed { call, status: CallStatus::Called, run }))
@@ -142,7 +141,7 @@ impl Facade {
 
     /// Starts the ride, and waits a little until its call can be seen. Answers its run.
     async fn place(&self, call: &Call) -> Result<String, Problem> {
-        let (client, id) = (self.api.client(), call.call_id.workflow_id());
+        let (client, id) = (self.sagas.client(), call.call_id.workflow_id());
         let ride = Ride { call: call.clone(), terms: Terms::default() };
         let run = match client.start::<AnycallRide>(&id, &ride).await {
             Ok(started) if !started.existing => started.run.to_string(),
@@ -156,7 +155,7 @@ impl Facade {
         let deadline = Instant::now() + PATIENCE;
         while self.status(call.call_id).await.is_ok_and(|status| status.is_none()) {
             let now = Instant::now();
-            if now >= deadline || self.api.is_draining() {
+            if now >= deadline || self.sagas.is_draining() {
                 break;
             }
             news.changed(LOOK.min(deadline - now)).await;

@@ -3,27 +3,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hansom_activities::page::Paged;
-use hansom_engine::{ViewQuery, ViewRecord};
 use hansom_workflows::anycall_ride::TaxiServiceInfos;
-use serde_json::Value;
 
 use super::Facade;
 use crate::http::problem::Problem;
-use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::hal::{Base, Id, Kind, Pages};
+use crate::systems::rows::{self, Shown};
 
-struct Info(ViewRecord);
-
-impl Resource for Info {
+impl Shown for TaxiServiceInfos {
     const KIND: Kind = Kind { one: "taxiServiceInfo", many: "taxiServiceInfos" };
-
-    fn id(&self) -> i64 {
-        self.0.key
-    }
-
-    fn body(&self) -> Value {
-        Value::Object(self.0.row.clone())
-    }
 }
 
 pub(super) async fn list(
@@ -31,11 +19,7 @@ pub(super) async fn list(
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    let (limit, offset) = (page.size, page.number.saturating_mul(page.size));
-    let query = ViewQuery { limit, offset, ..ViewQuery::default() };
-    let shown = facade.api.client().views::<TaxiServiceInfos>(&query).await?;
-    let items = shown.items.into_iter().map(Info).collect();
-    Ok(hal::many(&base, page, &Paged { items, total: shown.total }))
+    rows::page::<TaxiServiceInfos>(facade.sagas.client(), &base, page, &[]).await
 }
 
 pub(super) async fn show(
@@ -43,6 +27,5 @@ pub(super) async fn show(
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    let info = facade.api.client().view::<TaxiServiceInfos>(id).await?;
-    info.map(|info| hal::one(&base, &Info(info))).ok_or_else(|| hal::not_found::<Info>(id))
+    rows::one::<TaxiServiceInfos>(facade.sagas.client(), &base, id).await
 }

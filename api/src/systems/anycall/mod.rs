@@ -18,13 +18,13 @@ use hansom_activities::anycall::member::MemberService;
 use hansom_activities::anycall::taxi::TaxiService;
 use hansom_activities::faults::Switches;
 use hansom_activities::notification::NotificationService;
-use hansom_activities::numbers::Numbers;
 use hansom_activities::payment::PaymentService;
 use hansom_activities::service::{ANYCALL, MEMBERSHIP, NOTIFICATION, PAYMENT, Service, TAXI};
 use sqlx::PgPool;
 
 use super::Places;
 use super::downstream::Downstream;
+use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
 
@@ -34,8 +34,7 @@ const OURS: &str = "anycall.";
 /// What the façade asks.
 #[derive(Clone)]
 struct Facade {
-    api: Arc<Api>,
-    numbers: Numbers,
+    sagas: Sagas,
     calls: Downstream,
     taxis: Downstream,
     members: Downstream,
@@ -85,8 +84,7 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let kinds = [ANYCALL, TAXI, MEMBERSHIP, PAYMENT, NOTIFICATION];
     let [calls, taxis, members, payment, notification] = kinds.map(|kind| places.of(kind).clone());
     let facade = Facade {
-        api,
-        numbers: Numbers::new(pool.clone()),
+        sagas: Sagas::new(api, pool),
         calls: calls.clone(),
         taxis: taxis.clone(),
         members: members.clone(),

@@ -117,8 +117,8 @@ impl Facade {
             latitude: fields.degrees("latitude", 90.0)?,
             longitude: fields.degrees("longitude", 180.0)?,
         };
-        self.refuse_while_draining()?;
-        let client = self.api.client();
+        self.sagas.refuse_while_draining()?;
+        let client = self.sagas.client();
         let info = client.view::<TaxiServiceInfos>(asked.call_id.0).await?;
         let info = info.ok_or_else(|| hal::not_found::<Dispatch>(asked.call_id.0))?;
         let status = info.row.get("taxiStatus").and_then(|status| status.as_str());

@@ -11,7 +11,7 @@ use crate::systems::rows::{self, Shown};
 
 impl Shown for ReservationDashboards {
     const KIND: Kind = Kind { one: "reservationDashboard", many: "reservationDashboards" };
-    const IF: &'static str = Self::CREATED;
+    const IF: Option<&'static str> = Some(Self::CREATED);
 }
 
 pub(super) async fn list(

@@ -11,7 +11,7 @@ use crate::systems::sagas::Sagas;
 
 impl Shown for MoverInfos {
     const KIND: Kind = Kind { one: "moverinfo", many: "moverinfos" };
-    const IF: &'static str = Self::PLACED;
+    const IF: Option<&'static str> = Some(Self::PLACED);
 }
 
 /// All orders, also the cancelled ones; with `tel`, those of that number.

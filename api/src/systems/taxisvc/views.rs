@@ -17,7 +17,7 @@ const MAX_EVENTS: u32 = 1_000;
 
 impl Shown for CallViews {
     const KIND: Kind = Kind { one: "callView", many: "callViews" };
-    const IF: &'static str = "placed";
+    const IF: Option<&'static str> = Some("placed");
     const HIDDEN: &'static [&'static str] = &["payment"];
 }
 

@@ -1,7 +1,8 @@
 //! Activities of a service that runs in another process, over HTTP.
 //!
-//! `POST {service}/activities/{name}` with an [`Order`] answers 200 with a [`Reply`]; everything
-//! else is a technical failure, and `Retry-After` is heard. The service keeps what it did
+//! `POST {service}/activities/{name}` with an [`Order`] answers 200 with a [`Reply`]. What cannot be
+//! sent, because nobody takes the connection, is no attempt; everything else is a technical
+//! failure, and `Retry-After` is heard. The service keeps what it did
 //! under the request's business key, as it does in process: a lost answer is asked for again.
 
 use std::time::Duration;
@@ -79,7 +80,14 @@ impl Elsewhere {
     pub async fn forward(self, ask: Ask) -> Attempt {
         match self.send(ask).await {
             Ok(attempt) => attempt,
-            Err(error) => Attempt::failed(format!("{}: {}", self.url, root(&error))),
+            Err(error) => {
+                let reason = format!("{}: {}", self.url, root(&error));
+                // Without a connection nothing was sent: nothing can have happened.
+                if error.is_connect() {
+                    return Attempt::Unavailable { reason, after: None };
+                }
+                Attempt::failed(reason)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The page for people at `/`: one for each bundled system, for trying it out by hand.
 //!
 //! Its files are part of the binary. It asks nothing that others could not ask too: the façades,
-//! `/faults` and `/v1`; only what it shows is gathered for it here ([`feed`]).
+//! `/faults` and `/v1`; only what it shows is gathered for it here (`feed`).
 
 mod feed;
 

@@ -62,7 +62,10 @@ pub struct Elsewhere {
 impl Elsewhere {
     /// The service at `url`, which ends without a slash.
     pub fn new(url: String) -> Self {
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build();
+        // What is sent there is meant for nobody else, wherever an answer points.
+        let nowhere_else = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(nowhere_else);
+        let http = http.connect_timeout(CONNECT).build();
         Self { url, http: http.expect("only a TLS provider can be missing, and main installs it") }
     }
 

@@ -13,6 +13,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
 use hansom_activities::forward::Elsewhere;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use tower::{Service, ServiceExt as _};
 
@@ -21,7 +22,7 @@ use super::kinds;
 use crate::http::body::MAX_BODY;
 use crate::http::problem::Problem;
 
-/// How long a service in another process may take to answer a read, or a command of its own.
+/// How long a service may take to answer a read, or a command of its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What of a request is carried on.
@@ -61,8 +62,10 @@ impl Downstream {
         request.extensions_mut().clear();
         match &self.place {
             Place::Here(router) => {
-                let Ok(response) = router.clone().oneshot(request).await;
-                response
+                match tokio::time::timeout(PATIENCE, router.clone().oneshot(request)).await {
+                    Ok(Ok(response)) => response,
+                    Err(_) => self.down().into_response(),
+                }
             }
             Place::There(place) => match self.send(place, request).await {
                 Ok(response) => response,
@@ -97,7 +100,11 @@ impl Downstream {
             Problem::new(crate::http::kinds::BODY_TOO_LARGE, "the body is too large or broken")
         })?;
         let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let mut sent = place.http().request(parts.method, format!("{}{path}", place.url()));
+        let url = same_path(place.url(), path).ok_or_else(|| {
+            let detail = "the path has parts that no resource of the service has";
+            Problem::new(kinds::NOT_FOUND, detail)
+        })?;
+        let mut sent = place.http().request(parts.method, url);
         for name in CARRIED {
             if let Some(value) = parts.headers.get(&name) {
                 sent = sent.header(name, value);
@@ -120,6 +127,10 @@ impl Downstream {
 
     fn unreachable(&self, error: &reqwest::Error) -> Problem {
         tracing::warn!(service = self.name, %error, "service_unreachable");
+        self.down()
+    }
+
+    fn down(&self) -> Problem {
         let detail = format!("the {} service does not answer", self.name);
         Problem::new(kinds::SERVICE_DOWN, detail).retry_after(1)
     }
@@ -128,6 +139,15 @@ impl Downstream {
     pub(super) fn forward(&self, prefix: &'static str) -> Forward {
         Forward { to: self.clone(), prefix }
     }
+}
+
+/// Where a path and query are of the service at `base`; nothing, if whoever reads the URL takes
+/// them for another path: what a route was not made for must not reach what lies beside it.
+fn same_path(base: &str, path_and_query: &str) -> Option<Url> {
+    let url = Url::parse(&format!("{base}{path_and_query}")).ok()?;
+    let path = path_and_query.split('?').next()?;
+    let own = Url::parse(base).ok()?;
+    (url.path() == format!("{}{path}", own.path().trim_end_matches('/'))).then_some(url)
 }
 
 /// Hands requests to a service.
@@ -152,5 +172,21 @@ impl Service<Request> for Forward {
         let uri = format!("{prefix}{path}").parse::<Uri>();
         *request.uri_mut() = uri.expect("a prefix is a path, and so is what follows");
         Box::pin(async move { Ok(to.answer(request).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_read_as_another_is_not_asked_for() {
+        let url = |path| same_path("http://127.0.0.1:8084", path).map(String::from);
+        let asked = Some("http://127.0.0.1:8084/drives/1?page=2".to_owned());
+        assert_eq!(url("/drives/1?page=2"), asked);
+        for path in ["/drives/../activities/end", "/drives/..\\activities\\end", "/drives/%2e%2e/x"]
+        {
+            assert_eq!(url(path), None, "{path}");
+        }
     }
 }

@@ -22,6 +22,7 @@ mod taxisvc;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderValue;
@@ -29,6 +30,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
+use futures_util::future::join_all;
 use hansom_activities::breaker::{BreakerSettings, Breakers};
 use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
@@ -43,6 +45,9 @@ use self::service::Bundled;
 use crate::config::Gateway;
 use crate::http::Api;
 use crate::http::problem::{Problem, did_you_mean, echo};
+
+/// How long the switches of one service are waited for, where all are asked for.
+const PATIENCE_FAULTS: Duration = Duration::from_secs(1);
 
 /// Where services run that do not run here: their URLs, by name.
 pub type Urls = BTreeMap<&'static str, String>;
@@ -169,17 +174,13 @@ async fn known_as(
     next.run(request).await
 }
 
-/// The switches of all services that answer.
+/// The switches of all services; null where one does not answer soon.
 async fn every_fault(State(places): State<Places>) -> Json<Value> {
-    let mut all = serde_json::Map::new();
-    for (name, place) in places.0.iter() {
-        let request = Request::get("/faults").body(axum::body::Body::empty());
-        let response = place.answer(request.expect("it is a request")).await;
-        let body = axum::body::to_bytes(response.into_body(), 64 * 1024).await.unwrap_or_default();
-        let shown = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        all.insert((*name).to_owned(), shown);
-    }
-    Json(Value::Object(all))
+    let shown = places.0.iter().map(async |(name, place)| {
+        let shown = tokio::time::timeout(PATIENCE_FAULTS, place.look("/faults")).await;
+        ((*name).to_owned(), shown.ok().and_then(Result::ok).flatten().unwrap_or(Value::Null))
+    });
+    Json(join_all(shown).await.into_iter().collect())
 }
 
 /// The switches of one service, wherever it runs.

@@ -122,10 +122,11 @@ impl Sagas {
             if self.api.is_draining() {
                 deadline = deadline.min(*drain_deadline.get_or_insert(now + PATIENCE_DRAIN));
             }
-            if status != Status::Running {
+            if status == Status::Compensating || status.is_closed() {
                 return Ok(Begun::Ended);
             }
-            if now >= deadline {
+            // What is stuck may go on when a person has looked at it.
+            if now >= deadline || status == Status::Stuck {
                 return Ok(Begun::Pending);
             }
             news.changed(LOOK.min(deadline - now)).await;

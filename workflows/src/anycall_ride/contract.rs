@@ -71,19 +71,9 @@ impl Activity for PlaceCall {
     type Output = ();
     type Error = CallTaken;
 
-    /// Five quick attempts: nothing has happened yet, so the customer may as well call again.
+    /// The customer has been told that the call is accepted.
     fn options() -> ActivityOptions {
-        let retry = RetryPolicy {
-            initial_interval: Duration::from_millis(200),
-            maximum_interval: Duration::from_secs(1),
-            maximum_attempts: 5,
-            ..RetryPolicy::default()
-        };
-        ActivityOptions {
-            retry,
-            start_to_close: Duration::from_secs(2),
-            ..ActivityOptions::default()
-        }
+        persistent()
     }
 }
 

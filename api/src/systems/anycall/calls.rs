@@ -151,7 +151,8 @@ impl Facade {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut news = client.watch(&id).await?;
+        // It is accepted: what comes now is only for who looks at once.
+        let Ok(mut news) = client.watch(&id).await else { return Ok(run) };
         let deadline = Instant::now() + PATIENCE;
         while self.status(call.call_id).await.is_ok_and(|status| status.is_none()) {
             let now = Instant::now();

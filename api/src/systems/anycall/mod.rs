@@ -12,7 +12,7 @@ mod taxis;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any_service, get, get_service, patch};
+use axum::routing::{get, get_service, patch};
 use hansom_activities::anycall::call::CallService;
 use hansom_activities::anycall::member::MemberService;
 use hansom_activities::anycall::taxi::TaxiService;
@@ -91,8 +91,11 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     };
     let (payments, notifies) = (payment.forward("/anycall"), notification.forward("/anycall"));
     Router::new()
-        .route("/memberShips", any_service(members.forward("")))
-        .route("/memberShips/{id}", any_service(members.forward("")))
+        .route("/memberShips", get_service(members.forward("")).post_service(members.forward("")))
+        .route(
+            "/memberShips/{id}",
+            get_service(members.forward("")).patch_service(members.forward("")),
+        )
         .route("/calls", get_service(calls.forward("")).post(calls::place))
         .route("/calls/{id}", patch(calls::change).get_service(calls.forward("")))
         .route("/taxis", get_service(taxis.forward("")))

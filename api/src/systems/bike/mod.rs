@@ -9,7 +9,7 @@ mod reservations;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any_service, get, get_service, post};
+use axum::routing::{get, get_service, post};
 use hansom_activities::bike::approval::ApprovalService;
 use hansom_activities::bike::management::BikeService;
 use hansom_activities::bike::point::PointService;
@@ -65,8 +65,8 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let desk = Desk { sagas: Sagas::new(api, pool), reservations: places.of(RESERVATION).clone() };
     let one = get_service(reservation.clone());
     Router::new()
-        .route("/managements", any_service(bike.clone()))
-        .route("/managements/{id}", any_service(bike))
+        .route("/managements", get_service(bike.clone()).post_service(bike.clone()))
+        .route("/managements/{id}", get_service(bike))
         .route("/points", get_service(point.clone()))
         .route("/points/{id}", get_service(point))
         .route("/reservations", get_service(reservation).post(reservations::reserve))

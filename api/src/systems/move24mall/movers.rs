@@ -122,7 +122,7 @@ pub(super) async fn place(
         }
     }
     if order.policy == Policy::Fallback {
-        look_out_for_the_manager(&sagas, &order).await?;
+        look_out_for_the_manager(&sagas, &order).await;
     }
     // As it was when it was placed: it may have moved on since.
     let Order { order_id, tel, location, cost, move_type, .. } = order;
@@ -131,14 +131,13 @@ pub(super) async fn place(
 }
 
 /// Says in the log when the order is taken without the manager.
-async fn look_out_for_the_manager(sagas: &Sagas, order: &Order) -> Result<(), Problem> {
+async fn look_out_for_the_manager(sagas: &Sagas, order: &Order) {
     let (id, key) = (order.order_id.workflow_id(), order.order_id.0);
     let has_heard = |row: &Map<String, Value>| row["lastMessage"].as_str().map(drop);
-    let heard = sagas.watched::<MoverInfos, ()>(&id, key, PATIENCE_FALLBACK, has_heard).await?;
-    if !matches!(heard, Begun::Decided(())) {
+    let heard = sagas.watched::<MoverInfos, ()>(&id, key, PATIENCE_FALLBACK, has_heard).await;
+    if !matches!(heard, Ok(Begun::Decided(()))) {
         tracing::warn!("Circuit breaker has been opened. Fallback returned instead. {key}");
     }
-    Ok(())
 }
 
 /// As upstream words it, when the manager does not take the order.

@@ -78,6 +78,12 @@ async fn killed_between_a_charge_and_its_record_it_asks_again_and_charges_no_sec
         (town.count("taxisvc.payment where kind = 'charge'").await == 1).then_some(())
     })
     .await;
+    until("what comes of it waits for the journal", async || {
+        let waiting =
+            "pg_stat_activity where wait_event_type = 'Lock' and query like '%hansom.commit%'";
+        (town.count(waiting).await == 1).then_some(())
+    })
+    .await;
     server.kill();
     // The database would carry out what waits, though nobody hears the answer any more.
     let waiting = "select pg_terminate_backend(pid, 5000) from pg_stat_activity

@@ -21,7 +21,7 @@ const THINK: Duration = Duration::from_secs(1);
 
 /// After the service is well again the breaker has to be closed so soon. Five seconds, and one
 /// probe; each probe that a busy machine is too slow for costs five more.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY: Duration = Duration::from_secs(10);
 
 impl Rig {
     async fn end_of(&self, call: i64) -> Answer {

@@ -101,25 +101,6 @@ async fn b4_after_the_assignment_it_is_too_late_to_cancel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b5_a_taxi_takes_the_call_and_the_customer_is_told() {
-    let rig = Rig::start().await;
-    rig.offered().await;
-    let taken = rig.patch("/taxis/1", accept("114너7484")).await;
-    assert_eq!(taken.status, 200);
-    for (field, is) in [
-        ("taxiNumber", "114너7484"),
-        ("taxiInfo", INFO),
-        ("callStatus", "배정됨"),
-        ("taxiStatus", "배정됨"),
-    ] {
-        assert_eq!(taken.body[field], is, "{field}");
-    }
-    let told = rig.told_all(1).await;
-    assert_eq!(told, [pair(CUSTOMER, format!("택시가 배정되었습니다 : {INFO}"))]);
-    rig.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn b6_who_waits_is_told_so_once_an_interval_across_a_restart() {
     let rig = Rig::start().await;
     rig.with_terms(json!({ "notice_every_ms": 1_000 })).await;

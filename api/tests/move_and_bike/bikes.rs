@@ -49,27 +49,6 @@ async fn shown(rig: &Rig) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d1_a_bike_is_registered() {
-    let rig = Rig::start(Gateway::Bike).await;
-    let red = json!({ "color": "red", "registeredDate": "20230207" });
-    let registered = rig.post("/managements", red.clone()).await;
-    assert_eq!(registered.status, StatusCode::CREATED, "{registered:?}");
-    assert_eq!(registered.headers["location"], "/managements/1");
-    assert_eq!(
-        registered.body,
-        json!({
-            "bikeId": 1, "color": "red", "registeredDate": "20230207", "status": "AVAILABLE",
-            "_links": {
-                "self": { "href": "/managements/1" }, "management": { "href": "/managements/1" },
-            },
-        })
-    );
-    assert_eq!(rig.post("/bike/managements", red).await.headers["location"], "/bike/managements/2");
-    assert_eq!(rig.get("/managements").await.body["page"]["totalElements"], 2);
-    rig.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn d2_points_are_bought_and_added_up() {
     let rig = with_points(None).await;
     assert_eq!(rig.get("/points/10").await.status, StatusCode::NOT_FOUND);

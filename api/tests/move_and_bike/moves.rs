@@ -26,21 +26,7 @@ async fn two_orders() -> Rig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c1_an_order_is_taken_as_called_and_confirmed_with_a_mover_of_the_six() {
-    let rig = Rig::start(Gateway::Move).await;
-    let placed = rig.post("/movers", order("mapo", "2500000")).await;
-    assert_eq!(placed.status, StatusCode::CREATED, "{placed:?}");
-    assert_eq!(placed.headers["location"], "/movers/1");
-    assert_eq!(
-        placed.body,
-        json!({
-            "id": 1, "tel": "01012345678", "location": "mapo", "status": "호출", "cost": 2_500_000,
-            "moveType": null,
-            "_links": { "self": { "href": "/movers/1" }, "mover": { "href": "/movers/1" } },
-        })
-    );
-    rig.stop().await;
-
+async fn c1_orders_are_confirmed_with_a_mover_of_the_six() {
     let rig = two_orders().await;
     let orders = rig.get("/movers").await.body;
     assert_eq!(each(&orders, "movers", "cost"), [&json!(2_500_000), &json!(1_500_000)]);

@@ -181,12 +181,22 @@ impl Breaker {
         self.lock().window.counts(Instant::now())
     }
 
+    /// Refuses, before anything is written down, what [`Breaker::call`] would refuse later.
+    ///
+    /// # Errors
+    ///
+    /// When to come again. What is not refused here may still be refused there.
+    pub fn ahead(&self) -> Result<(), Duration> {
+        let refused = self.refuses(self.lock().phase, Instant::now());
+        refused.map_or(Ok(()), |again_in| Err(self.rejected(again_in)))
+    }
+
     /// Lets an attempt through, or refuses it.
     pub async fn call(self: Arc<Self>, ask: Ask) -> Attempt {
         let pass = match self.enter() {
             Ok(pass) => pass,
             Err(again_in) => {
-                metrics::counter!(REJECTED, "service" => self.service.clone()).increment(1);
+                let again_in = self.rejected(again_in);
                 let reason = format!("breaker of {} is open", self.service);
                 return Attempt::Unavailable { reason, after: Some(again_in) };
             }
@@ -199,14 +209,28 @@ impl Breaker {
     /// Lets a call through, or says when to come again.
     fn enter(&self) -> Result<Pass<'_>, Duration> {
         let (now, mut inner) = (Instant::now(), self.lock());
-        match inner.phase {
-            Phase::Closed => {}
-            Phase::Open { until } if now < until => return Err(until - now),
-            Phase::Open { .. } => self.turn(&mut inner, Phase::HalfOpen, now),
-            // Whether it closes is known no sooner than this, as a rule.
-            Phase::HalfOpen => return Err(self.settings.slow),
+        if let Some(again_in) = self.refuses(inner.phase, now) {
+            return Err(again_in);
+        }
+        if let Phase::Open { .. } = inner.phase {
+            self.turn(&mut inner, Phase::HalfOpen, now);
         }
         Ok(Pass { breaker: self, phase: inner.number, begun: now, said: false })
+    }
+
+    /// For how long it refuses what comes in this phase.
+    fn refuses(&self, phase: Phase, now: Instant) -> Option<Duration> {
+        match phase {
+            Phase::Open { until } if now < until => Some(until - now),
+            Phase::Closed | Phase::Open { .. } => None,
+            // Whether it closes is known no sooner than this, as a rule.
+            Phase::HalfOpen => Some(self.settings.slow),
+        }
+    }
+
+    fn rejected(&self, again_in: Duration) -> Duration {
+        metrics::counter!(REJECTED, "service" => self.service.clone()).increment(1);
+        again_in
     }
 
     fn hear(&self, phase: u64, said: Said) {

@@ -206,6 +206,24 @@ async fn answers_of_another_phase_say_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_would_be_refused_is_refused_ahead_of_that_and_the_probe_is_left_to_a_call() {
+    let town = Town::new();
+    assert_eq!(town.breaker.ahead(), Ok(()));
+    town.calls(20, How::Fail, 0).await;
+    assert_eq!(town.breaker.ahead(), Err(5 * SECOND));
+    advance(5 * SECOND).await;
+    assert_eq!(town.breaker.ahead(), Ok(()), "the next call is the probe");
+    assert_eq!(town.breaker.ahead(), Ok(()), "to ask so is no call");
+    let answers = async { assert!(town.call(How::Answer, 100).await.is_some()) };
+    let asks = async {
+        sleep(50 * MS).await;
+        assert_eq!(town.breaker.ahead(), Err(610 * MS), "the probe is under way");
+    };
+    tokio::join!(answers, asks);
+    assert_eq!(town.breaker.ahead(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_older_than_its_window_is_forgotten() {
     let town = Town::new();
     town.calls(19, How::Fail, 0).await;

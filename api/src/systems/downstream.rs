@@ -1,6 +1,7 @@
 //! A service as the gateway sees it: in this process, or in another one over HTTP.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
+use hansom_activities::breaker::Breaker;
 use hansom_activities::forward::Elsewhere;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -20,6 +22,7 @@ use tower::{Service, ServiceExt as _};
 use super::hal::PREFIX;
 use super::kinds;
 use crate::http::body::MAX_BODY;
+use crate::http::kinds::Kind;
 use crate::http::problem::Problem;
 
 /// How long a service may take to answer a read, or a command of its own.
@@ -37,6 +40,8 @@ const ANSWERED: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, RETRY_AFTER];
 pub(crate) struct Downstream {
     name: &'static str,
     place: Place,
+    /// What its activities go through, when they are performed from here.
+    breaker: Option<Arc<Breaker>>,
 }
 
 #[derive(Clone)]
@@ -48,12 +53,32 @@ enum Place {
 impl Downstream {
     /// The service in this process whose resources these are.
     pub(super) fn here(name: &'static str, resources: Router) -> Self {
-        Self { name, place: Place::Here(resources) }
+        Self { name, place: Place::Here(resources), breaker: None }
     }
 
     /// The service in another process.
     pub(super) fn there(name: &'static str, place: Elsewhere) -> Self {
-        Self { name, place: Place::There(place) }
+        Self { name, place: Place::There(place), breaker: None }
+    }
+
+    /// The same, where its activities go through this breaker.
+    #[must_use]
+    pub(super) fn behind(self, breaker: &Arc<Breaker>) -> Self {
+        Self { breaker: Some(Arc::clone(breaker)), ..self }
+    }
+
+    /// Refuses what somebody would wait for this service with, while that is left alone: at
+    /// once, and before anything is written down. A saga would only be refused as well.
+    pub(super) fn ready(&self, kind: Kind) -> Result<(), Problem> {
+        let Some(Err(again_in)) = self.breaker.as_ref().map(|breaker| breaker.ahead()) else {
+            return Ok(());
+        };
+        let detail = format!(
+            "the {} service is in trouble and left alone for the moment; nothing was asked of it",
+            self.name
+        );
+        let seconds = u32::try_from(again_in.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Err(Problem::new(kind, detail).retry_after(seconds))
     }
 
     /// Answers as the service does. A service that cannot be reached is a problem.

@@ -90,8 +90,9 @@ impl Systems {
             let name = bundled.service.kind.name;
             let url = elsewhere.get(name).cloned();
             let (place, performed) = bundled.at(url.map(Elsewhere::new));
-            places.insert(name, place);
             let guarded = breakers.guard(name, BreakerSettings::default(), performed);
+            let breaker = breakers.get(name).expect("it has just been put there");
+            places.insert(name, place.behind(breaker));
             handlers = handlers.and(guarded);
         }
         Self { pool: pool.clone(), places: Places(Arc::new(places)), handlers, breakers }

@@ -38,11 +38,13 @@ pub(crate) async fn migrated() -> TestDatabase {
     database
 }
 
-/// Asks servers on this machine.
+/// Asks servers on this machine, on a connection of its own each time: what has been killed has
+/// none. It costs milliseconds to make one.
 pub(crate) fn http() -> reqwest::Client {
     // It fails where the test has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("it has what it needs")
+    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+    http.build().expect("it has what it needs")
 }
 
 /// What was answered.
@@ -58,6 +60,7 @@ pub(crate) struct Answer {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
+    http: reqwest::Client,
     log: Arc<Mutex<String>>,
 }
 
@@ -98,7 +101,7 @@ impl Server {
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         let began = Instant::now();
         let method = method.parse().expect("a method");
-        let asked = http().request(method, format!("{}{path}", self.url));
+        let asked = self.http.request(method, format!("{}{path}", self.url));
         let asked = body.iter().fold(asked, reqwest::RequestBuilder::json);
         let answer = asked.timeout(PATIENCE).send().await.expect("it answers");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
@@ -156,7 +159,7 @@ impl Server {
                 kept.push('\n');
             }
         });
-        Self { child, url, log: kept }
+        Self { child, url, http: http(), log: kept }
     }
 
     pub(crate) fn ask(&self, args: &[&str]) -> Output {

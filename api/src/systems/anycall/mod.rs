@@ -38,6 +38,7 @@ struct Facade {
     calls: Downstream,
     taxis: Downstream,
     members: Downstream,
+    payment: Downstream,
 }
 
 /// The services that are its own.
@@ -88,6 +89,7 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         calls: calls.clone(),
         taxis: taxis.clone(),
         members: members.clone(),
+        payment: payment.clone(),
     };
     let (payments, notifies) = (payment.forward("/anycall"), notification.forward("/anycall"));
     Router::new()

@@ -64,9 +64,7 @@ pub(super) async fn change(
     let answer = match &change {
         Change::Taken(taxi) => facade.ask(&asked, &DriverAccept { taxi: taxi.clone() }).await,
         Change::Started => facade.ask(&asked, &RideStart {}).await,
-        Change::Ended(pay_amt) => {
-            facade.ask(&asked, &RideEnd { pay_amt: *pay_amt }).await.map(drop)
-        }
+        Change::Ended(pay_amt) => facade.end(&asked, *pay_amt).await,
     };
     if let Err(not) = answer {
         // Asked for again, or by two at a time: it may be as they want it.
@@ -110,6 +108,25 @@ impl Change {
 }
 
 impl Facade {
+    /// Ends a ride that is under way, unless nothing can be paid at present.
+    async fn end(&self, asked: &Asked<'_>, pay_amt: Won) -> Result<(), Not> {
+        if let Err(problem) = self.payment.ready(kinds::PAYMENT_UNAVAILABLE)
+            && self.taxi_status(asked.call_id).await.map_err(Not::Else)?
+                == Some(TaxiStatus::InService)
+        {
+            return Err(Not::Else(problem));
+        }
+        self.ask(asked, &RideEnd { pay_amt }).await.map(drop)
+    }
+
+    /// Where a call's taxi is with it, as the view says; none while none has it.
+    async fn taxi_status(&self, id: CallId) -> Result<Option<TaxiStatus>, Problem> {
+        let info = self.sagas.client().view::<TaxiServiceInfos>(id.0).await?;
+        let info = info.ok_or_else(|| hal::not_found::<Dispatch>(id.0))?;
+        let status = info.row.get("taxiStatus").and_then(Value::as_str);
+        Ok(status.and_then(TaxiStatus::parse))
+    }
+
     /// Keeps the position of a taxi that has this call. What the view says of that is enough to
     /// refuse the others: one that is late all the same it ignores.
     async fn position(&self, asked: &Asked<'_>, fields: &Fields) -> Result<(), Problem> {
@@ -118,17 +135,11 @@ impl Facade {
             longitude: fields.degrees("longitude", 180.0)?,
         };
         self.sagas.refuse_while_draining()?;
-        let client = self.sagas.client();
-        let info = client.view::<TaxiServiceInfos>(asked.call_id.0).await?;
-        let info = info.ok_or_else(|| hal::not_found::<Dispatch>(asked.call_id.0))?;
-        let status = info.row.get("taxiStatus").and_then(|status| status.as_str());
-        if !matches!(
-            status.and_then(TaxiStatus::parse),
-            Some(TaxiStatus::Assigned | TaxiStatus::InService)
-        ) {
+        let status = self.taxi_status(asked.call_id).await?;
+        if !matches!(status, Some(TaxiStatus::Assigned | TaxiStatus::InService)) {
             let detail = format!("call {}: no taxi is on its way with it", asked.call_id.0);
             return Err(Problem::new(kinds::STAGE, detail));
         }
-        Ok(client.signal(&asked.call_id.workflow_id(), &position, None).await?)
+        Ok(self.sagas.client().signal(&asked.call_id.workflow_id(), &position, None).await?)
     }
 }

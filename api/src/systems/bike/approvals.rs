@@ -74,6 +74,7 @@ pub(super) async fn buy(
         return Err(fields.wrong("price", &format!("must be 1 to {MAX_PRICE}")));
     }
     let approve_date = fields.text("approveDate")?;
+    desk.approvals.ready(SERVICE_DOWN)?;
     let confirm_id = ConfirmId(desk.sagas.number(Series::BikeApproval).await?);
     let purchase = Purchase { confirm_id, user_id, price: Won(price), approve_date };
     let id = confirm_id.workflow_id();

@@ -62,7 +62,8 @@ pub(super) fn services(pool: &PgPool) -> [Bundled; 4] {
 pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let [bike, point, reservation, approval] =
         [BIKE, POINT, RESERVATION, APPROVAL].map(|kind| places.of(kind).forward(""));
-    let desk = Desk { sagas: Sagas::new(api, pool), reservations: places.of(RESERVATION).clone() };
+    let [reservations, approvals] = [RESERVATION, APPROVAL].map(|kind| places.of(kind).clone());
+    let desk = Desk { sagas: Sagas::new(api, pool), reservations, approvals };
     let one = get_service(reservation.clone());
     Router::new()
         .route("/managements", get_service(bike.clone()).post_service(bike.clone()))

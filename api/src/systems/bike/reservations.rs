@@ -36,6 +36,7 @@ const PATIENCE_CREATE: Duration = Duration::from_secs(15);
 pub(super) struct Desk {
     pub(super) sagas: Sagas,
     pub(super) reservations: Downstream,
+    pub(super) approvals: Downstream,
 }
 
 impl Resource for Reservation {
@@ -81,6 +82,7 @@ pub(super) async fn reserve(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, bike_id) = (UserId(fields.id("userId")?), BikeId(fields.id("bikeId")?));
+    desk.reservations.ready(SERVICE_DOWN)?;
     let reserve_no = ReserveNo(desk.sagas.number(Series::BikeReservation).await?);
     let reservation = bike::Reservation { reserve_no, user_id, bike_id };
     let id = reserve_no.workflow_id();

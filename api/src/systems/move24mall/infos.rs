@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use hansom_workflows::move_order::MoverInfos;
 
+use super::Facade;
 use crate::http::problem::Problem;
 use crate::systems::hal::{Base, Id, Kind, Pages, Params};
 use crate::systems::rows::{self, Shown};
-use crate::systems::sagas::Sagas;
 
 impl Shown for MoverInfos {
     const KIND: Kind = Kind { one: "moverinfo", many: "moverinfos" };
@@ -16,20 +16,20 @@ impl Shown for MoverInfos {
 
 /// All orders, also the cancelled ones; with `tel`, those of that number.
 pub(super) async fn list(
-    State(sagas): State<Sagas>,
+    State(facade): State<Facade>,
     base: Base,
     Pages(page): Pages,
     Params(query): Params,
 ) -> Result<Response, Problem> {
     let only: Vec<_> = query.iter().filter(|(name, _)| name == "tel").collect();
     let only: Vec<_> = only.iter().map(|(name, tel)| (name.as_str(), tel.as_str())).collect();
-    rows::page::<MoverInfos>(sagas.client(), &base, page, &only).await
+    rows::page::<MoverInfos>(facade.sagas.client(), &base, page, &only).await
 }
 
 pub(super) async fn show(
-    State(sagas): State<Sagas>,
+    State(facade): State<Facade>,
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    rows::one::<MoverInfos>(sagas.client(), &base, id).await
+    rows::one::<MoverInfos>(facade.sagas.client(), &base, id).await
 }

@@ -19,9 +19,18 @@ use hansom_activities::service::{MOVEASSIGN, MOVEMANAGE, MOVER, NOTIFICATION, Se
 use sqlx::PgPool;
 
 use super::Places;
+use super::downstream::Downstream;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+
+/// What the façade asks.
+#[derive(Clone)]
+struct Facade {
+    sagas: Sagas,
+    movers: Downstream,
+    manages: Downstream,
+}
 
 /// The mover, the movemanage and the moveassign service.
 pub(super) fn services(pool: &PgPool) -> [Bundled; 3] {
@@ -59,6 +68,8 @@ pub(super) fn kakaotalks(messages: NotificationService) -> Router {
 pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let [mover, movemanage, moveassign] =
         [MOVER, MOVEMANAGE, MOVEASSIGN].map(|kind| places.of(kind).forward(""));
+    let [movers, manages] = [MOVER, MOVEMANAGE].map(|kind| places.of(kind).clone());
+    let facade = Facade { sagas: Sagas::new(api, pool), movers, manages };
     Router::new()
         .route("/movers", get_service(mover.clone()).post(movers::place))
         .route("/movers/{id}", get_service(mover).delete(movers::cancel))
@@ -71,5 +82,5 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         .route("/moverinfos/{id}", get(infos::show))
         .route("/kakaotalks", get_service(places.of(NOTIFICATION).forward("/move")))
         .route("/customer", get(async || "move24mall"))
-        .with_state(Sagas::new(api, pool))
+        .with_state(facade)
 }

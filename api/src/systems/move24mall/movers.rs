@@ -18,10 +18,11 @@ use hansom_workflows::move_order::{
 use hansom_workflows::payment::Won;
 use serde_json::{Map, Value, json};
 
+use super::Facade;
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
-use crate::systems::kinds::kinds;
+use crate::systems::kinds::{SERVICE_DOWN, kinds};
 use crate::systems::sagas::{Begun, Cancelled, Sagas};
 
 kinds! {
@@ -101,11 +102,16 @@ fn read(fields: &Fields) -> Result<Order, Problem> {
 
 /// Answers when the order is taken, or is not going to be.
 pub(super) async fn place(
-    State(sagas): State<Sagas>,
+    State(facade): State<Facade>,
     base: Base,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let order = read(&fields)?;
+    facade.movers.ready(SERVICE_DOWN)?;
+    if order.policy == Policy::Strict && facade.manages.ready(SERVICE_DOWN).is_err() {
+        return Ok(refused(&base));
+    }
+    let sagas = facade.sagas;
     let order_id = OrderId(sagas.number(Series::MoveOrder).await?);
     let order = Order { order_id, ..order };
     let id = order_id.workflow_id();
@@ -155,8 +161,12 @@ fn refused(base: &Base) -> Response {
 
 /// 204 when the order is cancelled and all it did is undone, also when it was before; 202 when
 /// that takes longer.
-pub(super) async fn cancel(State(sagas): State<Sagas>, Id(id): Id) -> Result<StatusCode, Problem> {
-    let cancelled = sagas.cancel(&OrderId(id).workflow_id(), "the customer cancelled").await?;
+pub(super) async fn cancel(
+    State(facade): State<Facade>,
+    Id(id): Id,
+) -> Result<StatusCode, Problem> {
+    let cancelled =
+        facade.sagas.cancel(&OrderId(id).workflow_id(), "the customer cancelled").await?;
     match cancelled {
         Cancelled::Settled | Cancelled::Over(Status::Cancelled) => Ok(StatusCode::NO_CONTENT),
         Cancelled::Pending => Ok(StatusCode::ACCEPTED),
@@ -171,7 +181,7 @@ pub(super) async fn cancel(State(sagas): State<Sagas>, Id(id): Id) -> Result<Sta
 
 /// The move is done: 204, also when it was before.
 pub(super) async fn complete(
-    State(sagas): State<Sagas>,
+    State(Facade { sagas, .. }): State<Facade>,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     sagas.refuse_while_draining()?;

@@ -66,6 +66,8 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
+    facade.calls.ready(SERVICE_DOWN)?;
+    facade.payment.ready(kinds::PAYMENT_UNAVAILABLE)?;
     let call_id = CallId(facade.sagas.number(Series::TaxisvcCall).await?);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
     let kind = match facade.place(&call).await? {

@@ -29,7 +29,9 @@ use crate::http::Api;
 struct Facade {
     sagas: Sagas,
     feed: Feed,
+    calls: Downstream,
     drives: Downstream,
+    payment: Downstream,
 }
 
 /// The call and the drive service.
@@ -60,7 +62,8 @@ pub(super) fn payments(payments: PaymentService) -> Router {
 pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let [call, drive, payment] = [CALL, DRIVE, PAYMENT].map(|kind| places.of(kind));
     let (sagas, feed) = (Sagas::new(api, pool), Feed::new(pool.clone()));
-    let facade = Facade { sagas, feed, drives: drive.clone() };
+    let [calls, drives, paid] = [call, drive, payment].map(Downstream::clone);
+    let facade = Facade { sagas, feed, calls, drives, payment: paid };
     Router::new()
         .route("/calls", get_service(call.forward("")).post(calls::place))
         .route("/calls/{id}", get_service(call.forward("")))

@@ -18,6 +18,12 @@ pub struct Won(pub i64);
 #[serde(transparent)]
 pub struct PaymentId(pub i64);
 
+/// Who pays, as the payment service knows them: a token that means nothing to anybody else. Never
+/// the number of a card: what a saga is told stays in its history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payer(pub String);
+
 /// Take an amount. Undone by [`Refund`].
 ///
 /// An account that was charged is not charged again: the same amount is answered with the same
@@ -27,8 +33,8 @@ pub struct PaymentId(pub i64);
 pub struct Charge {
     /// The workflow id of what is paid for.
     pub account: String,
-    /// Who pays: the number of a card.
-    pub payer: String,
+    /// Who pays.
+    pub payer: Payer,
     /// How much; above 0.
     pub amount: Won,
 }

@@ -5,7 +5,7 @@ mod store;
 
 use chrono::{DateTime, Utc};
 use hansom_core::{ActivityContext, Failure, Handler, Handlers, Never, Verdict};
-use hansom_workflows::payment::{Charge, Declined, PaymentId, Refund, WasCharged, Won};
+use hansom_workflows::payment::{Charge, Declined, Payer, PaymentId, Refund, WasCharged, Won};
 use sqlx::PgPool;
 
 use self::store::{Step, Store};
@@ -28,8 +28,8 @@ pub struct Payment {
     pub payment_id: PaymentId,
     /// The workflow id of what was paid for.
     pub account: String,
-    /// The card that paid.
-    pub payer: String,
+    /// Who paid.
+    pub payer: Payer,
     /// How much.
     pub amount: Won,
     /// When.
@@ -49,8 +49,8 @@ pub struct Refunded {
     pub reason: String,
 }
 
-/// Cards that end so are always declined, for trying things out.
-pub const DECLINED_CARD: &str = "0002";
+/// Tokens of cards that end so are always declined, for trying things out.
+pub const DECLINED_CARD: &str = "_0002";
 
 impl PaymentService {
     /// The service on a database that [`crate::migrator`] has prepared; it declines as `faults`
@@ -77,8 +77,8 @@ impl PaymentService {
         self.store.list(accounts, page).await
     }
 
-    fn declines(&self, card: &str) -> bool {
-        self.faults.get().decline || card.ends_with(DECLINED_CARD)
+    fn declines(&self, payer: &Payer) -> bool {
+        self.faults.get().decline || payer.0.ends_with(DECLINED_CARD)
     }
 }
 

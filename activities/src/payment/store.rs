@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use hansom_workflows::payment::{Charge, Declined, PaymentId, WasCharged, Won};
+use hansom_workflows::payment::{Charge, Declined, Payer, PaymentId, WasCharged, Won};
 use sqlx::{PgConnection, PgPool};
 
 use super::{Payment, Refunded};
@@ -47,7 +47,7 @@ impl From<Row> for Payment {
         Self {
             payment_id: PaymentId(row.payment_id),
             account: row.account,
-            payer: row.payer,
+            payer: Payer(row.payer),
             amount: Won(row.amount),
             paid_at: row.paid_at,
             refund,
@@ -209,7 +209,7 @@ async fn enter_charge(tx: &mut PgConnection, ask: &Charge) -> sqlx::Result<Payme
            values ($1, 'charge', nextval('payment.payment_id'), $2, $3, 'charged')
            returning payment_id as "payment_id!""#,
         ask.account,
-        ask.payer,
+        ask.payer.0,
         ask.amount.0,
     );
     Ok(PaymentId(id.fetch_one(tx).await?))

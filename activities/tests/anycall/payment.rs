@@ -5,7 +5,7 @@ use hansom_activities::page::Page;
 use hansom_activities::payment::PaymentService;
 use hansom_core::{ActivityContext, Direction, Failure, Handler, Seq, Verdict};
 use hansom_postgres::testing::TestDatabase;
-use hansom_workflows::payment::{Charge, Declined, PaymentId, Refund, WasCharged, Won};
+use hansom_workflows::payment::{Charge, Declined, Payer, PaymentId, Refund, WasCharged, Won};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
@@ -28,7 +28,7 @@ async fn rig() -> Rig {
 }
 
 fn charge(amount: i64) -> Charge {
-    let (account, payer) = (ACCOUNT.to_owned(), "1234-5678-9012-3456".to_owned());
+    let (account, payer) = (ACCOUNT.to_owned(), Payer("card_1_3456".to_owned()));
     Charge { account, payer, amount: Won(amount) }
 }
 
@@ -97,9 +97,9 @@ async fn a_decline_holds_for_its_step_and_for_those_before_it_and_not_for_ever()
 }
 
 #[tokio::test]
-async fn a_card_that_ends_in_0002_is_declined() {
+async fn a_card_whose_token_ends_in_0002_is_declined() {
     let rig = rig().await;
-    let bad = Charge { payer: "1234-5678-9012-0002".to_owned(), ..charge(9) };
+    let bad = Charge { payer: Payer("card_2_0002".to_owned()), ..charge(9) };
     assert_eq!(ask(&rig.payments, ("run", 1), bad).await, Err(Declined::Card));
     assert_eq!(ask(&rig.payments, ("run", 2), charge(9)).await, Ok(PaymentId(1)));
 }
@@ -150,7 +150,8 @@ async fn charges_declines_probes_and_refunds_at_a_time_leave_nothing_that_contra
             let (payments, account) = (rig.payments.clone(), account.clone());
             asking.spawn(async move {
                 // Each other one with a card that is declined.
-                let payer = if seq % 2 == 0 { "3456" } else { "0002" }.to_owned();
+                let card = if seq % 2 == 0 { "card_1_3456" } else { "card_2_0002" };
+                let payer = Payer(card.to_owned());
                 let charge = Charge { account: account.clone(), payer, amount: Won(9) };
                 let answer = ask(&payments, ("run", seq), charge).await;
                 let probe = WasCharged { account: account.clone(), amount: Won(9) };

@@ -1,15 +1,15 @@
 //! Calls, and the taxis that have them.
 
 use hansom_activities::anycall::call::CallService;
-use hansom_activities::anycall::member::{Changes, MemberService};
+use hansom_activities::anycall::member::{Changes, MemberService, Registered, Registration};
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
 use hansom_core::Never;
 use hansom_workflows::anycall_ride::{
     AssignTaxi, AttachMember, Call, CallId, CallStatus, CallTaken, CloseDispatch, LoadMember,
     MarkEnded, MarkStarted, Member, MemberGone, MemberId, OpenDispatch, PlaceCall, RecordTrip,
-    ReviewCall, ScoreTaxi, Taxi, TripCount, UnassignTaxi, WithdrawCall,
+    ReviewCall, Rider, ScoreTaxi, Taxi, TripCount, UnassignTaxi, WithdrawCall,
 };
-use hansom_workflows::payment::Won;
+use hansom_workflows::payment::{Payer, Won};
 
 use super::{ask, eight_at_once, services};
 
@@ -31,7 +31,7 @@ fn member() -> Member {
     Member {
         name: "홍길동".to_owned(),
         phone_number: "010-1111-2222".to_owned(),
-        card_number: "1234".to_owned(),
+        masked_card: "****-****-****-3456".to_owned(),
         friend_phone_number: String::new(),
     }
 }
@@ -143,17 +143,50 @@ async fn a_trip_is_counted_once() -> Result<(), Never> {
     Ok(())
 }
 
+fn registration(card: &str) -> Registration {
+    let Member { name, phone_number, friend_phone_number, .. } = member();
+    Registration { name, phone_number, card_number: card.to_owned(), friend_phone_number }
+}
+
+fn card(number: &str) -> Changes {
+    Changes { card_number: Some(number.to_owned()), ..Changes::default() }
+}
+
 #[tokio::test]
 async fn who_has_no_card_cannot_ride() {
     let (pool, _database) = services().await;
     let members = MemberService::new(pool);
     let load = |member_id| ask(&members, OURS, LoadMember { member_id });
     assert_eq!(load(MemberId(1)).await, Err(MemberGone));
-    let poor = Member { card_number: String::new(), ..member() };
-    let id = members.register(&poor).await.expect("it answers");
-    assert_eq!(load(id).await, Err(MemberGone));
-    let changes = Changes { card_number: Some("1234".to_owned()), ..Changes::default() };
-    let changed = members.change(id, &changes).await.expect("it answers").expect("it is there");
-    assert_eq!(changed.member, member());
-    assert_eq!(load(id).await, Ok(member()));
+    let poor = members.register(&registration("")).await.expect("it answers");
+    assert_eq!((poor.member.masked_card.as_str(), &poor.payer), ("", &None));
+    assert_eq!(load(poor.member_id).await, Err(MemberGone));
+    let good = card("1234-5678-9012-3456");
+    let changed = members.change(poor.member_id, &good).await.expect("it answers");
+    let Registered { member_id, member: changed, payer } = changed.expect("it is there");
+    assert_eq!(changed, member());
+    let rider = Rider { member: member(), payer: payer.expect("there is a card") };
+    assert_eq!(load(member_id).await, Ok(rider));
+    members.change(member_id, &card("")).await.expect("it answers");
+    assert_eq!(load(member_id).await, Err(MemberGone));
+}
+
+#[tokio::test]
+async fn another_card_has_another_token_and_the_same_card_keeps_its_own() {
+    let (pool, _database) = services().await;
+    let members = MemberService::new(pool);
+    let registered = members.register(&registration("1234-5678-9012-0002")).await;
+    let Registered { member_id, payer, .. } = registered.expect("it answers");
+    assert!(payer.as_ref().is_some_and(|Payer(token)| token.ends_with("_0002")), "{payer:?}");
+    let changed = async |changes| {
+        let changed = members.change(member_id, &changes).await.expect("it answers");
+        changed.expect("it is there").payer
+    };
+    let renamed = Changes { name: Some("nana".to_owned()), ..Changes::default() };
+    assert_eq!(changed(renamed).await, payer);
+    assert_eq!(changed(card("1234-5678-9012-0002")).await, payer);
+    let another = changed(card("1234-5678-9012-3456")).await;
+    assert!(another.is_some() && another != payer, "{another:?}");
+    let back = changed(card("1234-5678-9012-0002")).await;
+    assert!(back.is_some() && back != payer && back != another, "{back:?}");
 }

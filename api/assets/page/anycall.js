@@ -163,17 +163,11 @@ function members(look) {
       show(who, all.length > 0);
       show(register, !current);
       about.draw(current ? [
-        [t('any.card'), masked(current.creditCardNumber)],
+        [t('any.card'), current.creditCardNumber || '–'],
         [t('any.friend fact'), current.friendPhoneNumber || '–'],
       ] : []);
     },
   };
-}
-
-/** A card by its last four digits. Nobody on a page needs more of it. */
-function masked(card) {
-  const digits = (card ?? '').replace(/\D/g, '');
-  return digits ? `•••• ${digits.slice(-4)}` : '–';
 }
 
 /** Where a ride is, for its rider. */

@@ -1,6 +1,7 @@
 //! anycall over HTTP, as its document's clients use it.
 
 mod apart;
+mod card;
 mod overload;
 mod payment;
 #[path = "../processes/mod.rs"]
@@ -34,7 +35,7 @@ async fn b1_a_call_is_accepted_and_shown_to_taxis_with_its_member() {
         ("callStatus", "택시호출"),
         ("memberName", "홍길동"),
         ("phoneNumber", "010-1111-2222"),
-        ("creditCardNumber", "1234-5678-9012-3456"),
+        ("creditCardNumber", "****-****-****-3456"),
         ("friendPhoneNumber", FRIEND),
         ("startAddress", "경기도 분당구 정자동"),
     ] {
@@ -285,7 +286,7 @@ async fn b17_the_data_of_the_member_who_calls_is_attached() {
     assert_eq!(seventh, 7);
     assert_eq!(rig.call(seventh).await.headers["location"], "/calls/1");
     let taxi = rig.until("/taxis/1", |taxi| !taxi["memberName"].is_null()).await;
-    assert_eq!(taxi["creditCardNumber"], "7777-7777-7777-7777");
+    assert_eq!(taxi["creditCardNumber"], "****-****-****-7777");
     assert_eq!(taxi["memberId"], 7);
     rig.stop().await;
 }

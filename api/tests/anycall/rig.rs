@@ -9,11 +9,12 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request};
 use hansom::config::Gateway;
 use hansom::http::{Api, app};
+use hansom::page;
 use hansom::systems::{Systems, Urls};
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use tower::ServiceExt;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +62,8 @@ impl Rig {
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
         let api = Api::new(worker.expect("the worker starts"));
         let api = Arc::new(api.with_breakers(systems.breakers()));
-        let router = app(Arc::clone(&api), systems.routes(&api, Gateway::Anycall));
+        let others = page::beside(&api, systems.routes(&api, Gateway::Anycall));
+        let router = app(Arc::clone(&api), others);
         Self { router, api, pool, database }
     }
 
@@ -238,6 +240,32 @@ impl Rig {
             assert!(Instant::now() < patience, "{kept} are kept");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The tables of the whole database that have this text somewhere in a row, in whatever type.
+    pub(crate) async fn tables_with(&self, text: &str) -> Vec<String> {
+        let tables: Vec<(String, String)> = sqlx::query_as(
+            "select table_schema::text, table_name::text from information_schema.tables
+             where table_type = 'BASE TABLE'
+                 and table_schema not in ('pg_catalog', 'information_schema')
+             order by 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .expect("it answers");
+        let mut found = Vec::new();
+        for (schema, table) in tables {
+            // A bytea is shown in hexadecimal.
+            let has = sqlx::query_scalar(AssertSqlSafe(format!(
+                "select exists (select from \"{schema}\".\"{table}\" as row
+                     where position($1 in row::text) > 0
+                         or position(encode(convert_to($1, 'UTF8'), 'hex') in row::text) > 0)"
+            )));
+            if has.bind(text).fetch_one(&self.pool).await.expect("it answers") {
+                found.push(format!("{schema}.{table}"));
+            }
+        }
+        found
     }
 
     /// Kind and amount of every entry of the payment ledger.

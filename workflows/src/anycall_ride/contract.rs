@@ -10,7 +10,7 @@ use hansom_core::{Activity, ActivityOptions, Harmless, Never, RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, CallId, MemberId};
-use crate::payment::Won;
+use crate::payment::{Payer, Won};
 
 /// Retries without end, from half a second up to ten: somebody waits for a taxi.
 fn persistent() -> ActivityOptions {
@@ -135,10 +135,19 @@ pub struct Member {
     pub name: String,
     /// Their own number.
     pub phone_number: String,
-    /// The card that pays.
-    pub card_number: String,
+    /// The card that pays, as it may be shown: its number is nobody's but the membership's.
+    pub masked_card: String,
     /// Who is to know where they are; empty when nobody is.
     pub friend_phone_number: String,
+}
+
+/// A member who can pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rider {
+    /// Who.
+    pub member: Member,
+    /// Their card; another is another.
+    pub payer: Payer,
 }
 
 /// There is no such member, or they have no card. Final.
@@ -148,7 +157,7 @@ pub struct MemberGone;
 
 impl Activity for LoadMember {
     const NAME: &'static str = "load_member";
-    type Output = Member;
+    type Output = Rider;
     type Error = MemberGone;
 
     fn options() -> ActivityOptions {

@@ -22,8 +22,8 @@ use hansom_core::{
 
 pub use contract::{
     AssignTaxi, AttachMember, CallTaken, CloseDispatch, LoadMember, MarkCancelled, MarkEnded,
-    MarkStarted, Member, MemberGone, OpenDispatch, PlaceCall, RecordTrip, ReviewCall, ScoreTaxi,
-    Taxi, TripCount, UnassignTaxi, WithdrawCall,
+    MarkStarted, Member, MemberGone, OpenDispatch, PlaceCall, RecordTrip, ReviewCall, Rider,
+    ScoreTaxi, Taxi, TripCount, UnassignTaxi, WithdrawCall,
 };
 pub use status::{CallStatus, DispatchStatus, TaxiStatus};
 pub use talk::{
@@ -35,7 +35,7 @@ pub use view::TaxiServiceInfos;
 use self::desk::Desk;
 use self::notices::{Person, Sends};
 use self::payment::Paid;
-use crate::payment::{Charge, Refund, WasCharged, Won};
+use crate::payment::{Charge, Payer, Refund, WasCharged, Won};
 
 /// The first trip of a member is rewarded, and then every tenth.
 const PROMOTED: i64 = 10;
@@ -90,12 +90,12 @@ impl Workflow for AnycallRide {
         let ride = Riding {
             desk: &desk,
             customer: Person::customer(&call),
-            friend: Person::friend(&call, &found.member.friend_phone_number),
+            friend: Person::friend(&call, &found.rider.member.friend_phone_number),
             taxi: found.accepted.update.taxi.clone(),
             call,
         };
         let started = desk.during(Stage::Assigned, ride.board(&ctx, found.accepted)).await?;
-        let drive = ride.drive(&ctx, started, found.member.card_number);
+        let drive = ride.drive(&ctx, started, found.rider.payer);
         let paid = desk.during(Stage::InService, drive).await?;
 
         let committed = ctx.pivot();
@@ -111,7 +111,7 @@ impl Workflow for AnycallRide {
 /// A driver who waits to be told, and the member who will pay.
 struct Found {
     accepted: UpdateRequest<DriverAccept>,
-    member: Member,
+    rider: Rider,
 }
 
 /// Places the call and looks for a taxi, until the customer cancels.
@@ -141,12 +141,12 @@ async fn find(ctx: &Ctx, desk: &Desk, call: &Call, terms: Terms) -> Result<Found
 async fn offer(ctx: &Ctx, desk: &Desk, call: &Call, terms: Terms) -> Result<Found, RideError> {
     let call_id = call.call_id;
     ctx.run(OpenDispatch { call: call.clone() }).undo(CloseDispatch { call_id }).await?;
-    let member = ctx.run(LoadMember { member_id: call.member_id }).await?;
-    ctx.run(AttachMember { call_id, member: member.clone() }).await?;
+    let rider = ctx.run(LoadMember { member_id: call.member_id }).await?;
+    ctx.run(AttachMember { call_id, member: rider.member.clone() }).await?;
     let customer = Person::customer(call);
     let reminding = remind(ctx, &customer, terms.notice_every());
     match ctx.select(desk.accepts.next(), reminding).await {
-        Either::Left(accepted) => Ok(Found { accepted, member }),
+        Either::Left(accepted) => Ok(Found { accepted, rider }),
         Either::Right(never) => match never {},
     }
 }
@@ -196,12 +196,12 @@ impl Riding<'_> {
         &self,
         ctx: &Ctx,
         started: UpdateRequest<RideStart>,
-        card: String,
+        payer: Payer,
     ) -> Result<Paid, RideError> {
         ctx.run(MarkStarted { call_id: self.call.call_id }).await?;
         started.answer(&());
         self.tell_both(ctx, "started", &notices::started(&self.taxi.taxi_info));
-        Ok(payment::of(ctx, self.desk, &self.call, card).await)
+        Ok(payment::of(ctx, self.desk, &self.call, payer).await)
     }
 
     /// Arrived, until it is reviewed or too late for that; answers the review.

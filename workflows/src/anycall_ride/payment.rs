@@ -6,8 +6,8 @@ use std::time::Duration;
 use hansom_core::{ActivityError, Ctx, RetryPolicy, UpdateRequest};
 
 use super::desk::Desk;
-use super::{Call, LoadMember, Member, MemberGone, MemberId, Refusal, RideEnd};
-use crate::payment::{Charge, Declined, PaymentId, Refund, Won};
+use super::{Call, LoadMember, MemberGone, MemberId, Refusal, RideEnd};
+use crate::payment::{Charge, Declined, Payer, PaymentId, Refund, Won};
 
 /// The driver still waits to be told.
 pub(super) struct Paid {
@@ -26,7 +26,7 @@ enum Standing {
 }
 
 /// Lets the driver try until it is paid.
-pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut card: String) -> Paid {
+pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut payer: Payer) -> Paid {
     let mut standing = Standing::Open;
     loop {
         let asked = desk.ends.next().await;
@@ -40,8 +40,8 @@ pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut card: String) ->
                 asked.refuse(&Refusal::Stands(stands));
                 continue;
             }
-            Standing::Declined => match card_now(ctx, call.member_id).await {
-                Ok(now) => card = now,
+            Standing::Declined => match payer_now(ctx, call.member_id).await {
+                Ok(now) => payer = now,
                 Err(refusal) => {
                     asked.refuse(&refusal);
                     continue;
@@ -49,7 +49,7 @@ pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut card: String) ->
             },
             Standing::Open | Standing::InDoubt(_) => {}
         }
-        let (charged, then) = charge(ctx, call, &card, amount, standing).await;
+        let (charged, then) = charge(ctx, call, &payer, amount, standing).await;
         standing = then;
         match charged {
             Ok(payment_id) => return Paid { asked, payment_id },
@@ -61,12 +61,12 @@ pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut card: String) ->
 async fn charge(
     ctx: &Ctx,
     call: &Call,
-    card: &str,
+    payer: &Payer,
     amount: Won,
     before: Standing,
 ) -> (Result<PaymentId, Refusal>, Standing) {
     let account = call.call_id.workflow_id();
-    let charge = Charge { account: account.clone(), payer: card.to_owned(), amount };
+    let charge = Charge { account: account.clone(), payer: payer.clone(), amount };
     let refusal = match ctx.run(charge).undo(Refund { account }).await {
         Ok(payment_id) => return (Ok(payment_id), before),
         // A refusal covers whatever was asked for before: none of it will be charged.
@@ -85,20 +85,20 @@ async fn charge(
 }
 
 /// The card that is registered by now. The driver waits, so it is asked for twice and no more.
-async fn card_now(ctx: &Ctx, member_id: MemberId) -> Result<String, Refusal> {
+async fn payer_now(ctx: &Ctx, member_id: MemberId) -> Result<Payer, Refusal> {
     let retry = RetryPolicy {
         initial_interval: Duration::from_millis(200),
         maximum_attempts: 2,
         ..RetryPolicy::default()
     };
-    let member = ctx
+    let rider = ctx
         .run(LoadMember { member_id })
         .retry(retry)
         .start_to_close(Duration::from_millis(610))
         .schedule_to_close(Duration::from_secs(2))
         .await;
-    match member {
-        Ok(Member { card_number, .. }) => Ok(card_number),
+    match rider {
+        Ok(rider) => Ok(rider.payer),
         Err(ActivityError::Refused(MemberGone)) => Err(Refusal::Declined),
         Err(_) => Err(Refusal::Unavailable),
     }

@@ -4,17 +4,17 @@ use hansom_core::{Fact, Patch, View};
 
 use super::{
     AnycallRide, AssignTaxi, CallStatus, LoadMember, MarkCancelled, MarkEnded, MarkStarted,
-    PlaceCall, Position, ReviewCall, Ride, ScoreTaxi, TaxiStatus, UnassignTaxi, WithdrawCall,
+    PlaceCall, Position, ReviewCall, Ride, Rider, ScoreTaxi, TaxiStatus, UnassignTaxi,
+    WithdrawCall,
 };
 
 /// `/taxiServiceInfos`: the call, its member, its taxi and where that is. `callStatus` is null of
-/// a call that is not placed yet, `taxiStatus` of one that no taxi has; of the card the last
-/// four digits are shown.
+/// a call that is not placed yet, `taxiStatus` of one that no taxi has; the card is
+/// masked.
 pub struct TaxiServiceInfos;
 
 const CALL_STATUS: &str = "callStatus";
 const TAXI_STATUS: &str = "taxiStatus";
-const CARD: &str = "creditCardNumber";
 /// What is not known from the start.
 const LATER: [&str; 12] = [
     CALL_STATUS,
@@ -23,7 +23,7 @@ const LATER: [&str; 12] = [
     "taxiInfo",
     "memberName",
     "friendPhoneNumber",
-    CARD,
+    "creditCardNumber",
     "payAmt",
     "estimateScore",
     "latitude",
@@ -67,8 +67,8 @@ fn call(fact: &Fact<'_>) -> Option<Patch> {
     if let Some(ScoreTaxi { estimate_score, .. }) = fact.asked() {
         return Some(patch.set("estimateScore", estimate_score));
     }
-    let (_, member) = fact.done::<LoadMember>()?;
-    let patch = patch.set("memberName", member.name).set(CARD, masked(&member.card_number));
+    let (_, Rider { member, .. }) = fact.done::<LoadMember>()?;
+    let patch = patch.set("memberName", member.name).set("creditCardNumber", member.masked_card);
     Some(patch.set("friendPhoneNumber", member.friend_phone_number))
 }
 
@@ -99,15 +99,4 @@ fn position(fact: &Fact<'_>) -> Option<Patch> {
         }
         TaxiStatus::Ended => None,
     }
-}
-
-/// The number of a card, all but its last four digits hidden.
-fn masked(card: &str) -> String {
-    let digits = card.chars().filter(char::is_ascii_digit).count();
-    let mut seen = 0;
-    let mask = |c: char| {
-        seen += usize::from(c.is_ascii_digit());
-        if c.is_alphanumeric() && seen + 4 <= digits { '*' } else { c }
-    };
-    card.chars().map(mask).collect()
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::contract::{
     CancelApproval, CreateApproval, IncreasePoints, Points, Purchase, Taken, persistent,
 };
-use crate::payment::{Charge, Declined, PaymentId, Refund, WasCharged};
+use crate::payment::{Charge, Declined, Payer, PaymentId, Refund, WasCharged};
 
 /// Why a purchase may come to nothing.
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Workflow for PointPurchase {
         let account = confirm_id.workflow_id();
 
         ctx.run(CreateApproval { purchase }).undo(CancelApproval { confirm_id }).await?;
-        let payer = format!("bike.user.{}", user_id.0);
+        let payer = Payer(format!("bike.user.{}", user_id.0));
         let charge = ctx.run(Charge { account: account.clone(), payer, amount: price });
         // Nobody waits for it: it is tried until the payment service says yes or no.
         let (patient, charge) = (persistent(), charge.undo(Refund { account }));

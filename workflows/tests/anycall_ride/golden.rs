@@ -13,7 +13,7 @@ use hansom_workflows::anycall_ride::{
 use hansom_workflows::notification::{Channel, Notice, Notify};
 use hansom_workflows::payment::{Charge, Declined, PaymentId, Refund, WasCharged, Won};
 
-use super::{FARE, Story, accept, member, ride};
+use super::{FARE, Story, accept, ride, rider};
 
 /// It takes a second.
 fn done<A: Activity>(story: Story, output: &A::Output) -> Story {
@@ -25,7 +25,7 @@ fn placed() -> Story {
 }
 
 fn searching() -> Story {
-    let loaded = done::<LoadMember>(done::<OpenDispatch>(placed(), &()), &member("1111"));
+    let loaded = done::<LoadMember>(done::<OpenDispatch>(placed(), &()), &rider("1111"));
     done::<AttachMember>(loaded, &())
 }
 
@@ -100,7 +100,7 @@ fn a_call_that_is_taken_and_one_that_nobody_would_pay() {
 #[test]
 fn a_payment_that_is_declined_and_one_in_doubt() {
     let declined = riding().update("end", &FARE).refuse::<Charge>(Declined::Card);
-    let again = done::<LoadMember>(declined.update("again", &FARE), &member("2222"));
+    let again = done::<LoadMember>(declined.update("again", &FARE), &rider("2222"));
     kept("declined", &done::<Charge>(again, &PaymentId(6)));
     let doubt = riding().update("end", &FARE).exhaust::<Charge>().lose::<WasCharged>();
     let other = doubt.update("other", &RideEnd { pay_amt: Won(1) });

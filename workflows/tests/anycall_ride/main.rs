@@ -14,16 +14,16 @@ use hansom_workflows::anycall_ride::{
     AnycallRide, AssignTaxi, AttachMember, Call, CallId, CallTaken, CloseDispatch, CustomerCancel,
     DriverAccept, LoadMember, MarkCancelled, MarkEnded, MarkStarted, Member, MemberGone, MemberId,
     OpenDispatch, PlaceCall, Position, RecordTrip, Refusal, Review, ReviewCall, Ride, RideEnd,
-    RideError, RideStart, ScoreTaxi, Stage, Taxi, Terms, Trip, TripCount, UnassignTaxi,
+    RideError, RideStart, Rider, ScoreTaxi, Stage, Taxi, Terms, Trip, TripCount, UnassignTaxi,
     WithdrawCall,
 };
 use hansom_workflows::notification::{Channel, Notice, Notify};
-use hansom_workflows::payment::{Charge, PaymentId, Won};
+use hansom_workflows::payment::{Charge, Payer, PaymentId, Won};
 
 type Story = Script<AnycallRide>;
 
 const CALL: CallId = CallId(1);
-const CARD: &str = "1234-5678-9012-1111";
+const CARD: &str = "1111";
 const FARE: RideEnd = RideEnd { pay_amt: Won(15_000) };
 
 fn ride() -> Ride {
@@ -37,13 +37,19 @@ fn ride() -> Ride {
     Ride { call, terms: Terms::default() }
 }
 
-fn member(card: &str) -> Member {
-    Member {
+/// A member whose card ends so.
+fn rider(last: &str) -> Rider {
+    let member = Member {
         name: "홍길동".to_owned(),
         phone_number: "010-1111-2222".to_owned(),
-        card_number: card.to_owned(),
+        masked_card: format!("****-****-****-{last}"),
         friend_phone_number: "010-3333-4444".to_owned(),
-    }
+    };
+    Rider { member, payer: payer(last) }
+}
+
+fn payer(last: &str) -> Payer {
+    Payer(format!("card_{last}"))
 }
 
 fn accept(number: &str) -> DriverAccept {
@@ -57,7 +63,7 @@ fn started() -> Story {
 
 fn searching() -> Story {
     let opened = started().complete::<PlaceCall>(&()).complete::<OpenDispatch>(&());
-    opened.complete::<LoadMember>(&member(CARD)).complete::<AttachMember>(&())
+    opened.complete::<LoadMember>(&rider(CARD)).complete::<AttachMember>(&())
 }
 
 fn assigned() -> Story {
@@ -129,7 +135,7 @@ fn a_ride_is_accepted_driven_paid_and_reviewed() {
         told_what(&script),
         ["assigned", "started", "started.friend", "ended", "ended.friend", "paid", "promotion"]
     );
-    assert_eq!(asked::<Charge>(&script)[0].payer, CARD);
+    assert_eq!(asked::<Charge>(&script)[0].payer, payer(CARD));
     assert_eq!(script.answer::<DriverAccept>("accept"), Some(Ok(())));
     assert_eq!(script.answer::<RideStart>("start"), Some(Ok(())));
     assert_eq!(script.answer::<RideEnd>("end"), Some(Ok(PaymentId(5))));
@@ -149,7 +155,8 @@ fn the_customer_is_told_in_the_app_and_the_friend_by_text_message() {
 #[test]
 fn without_a_friend_nobody_is_told_but_the_customer() {
     let opened = started().complete::<PlaceCall>(&()).complete::<OpenDispatch>(&());
-    let alone = Member { friend_phone_number: String::new(), ..member(CARD) };
+    let mut alone = rider(CARD);
+    alone.member.friend_phone_number.clear();
     let script = opened.complete::<LoadMember>(&alone).complete::<AttachMember>(&());
     let script = script.update("accept", &accept("1")).complete::<AssignTaxi>(&());
     let script = script.update("start", &RideStart {}).complete::<MarkStarted>(&());
@@ -245,7 +252,7 @@ fn of_two_drivers_one_has_it() {
 fn a_driver_who_is_early_waits_for_the_dispatch() {
     let script = started().complete::<PlaceCall>(&()).update("accept", &accept("1"));
     assert_eq!(script.answer::<DriverAccept>("accept"), None);
-    let script = script.complete::<OpenDispatch>(&()).complete::<LoadMember>(&member(CARD));
+    let script = script.complete::<OpenDispatch>(&()).complete::<LoadMember>(&rider(CARD));
     let script = script.complete::<AttachMember>(&()).complete::<AssignTaxi>(&());
     assert_eq!(script.answer::<DriverAccept>("accept"), Some(Ok(())));
 }
@@ -278,7 +285,7 @@ fn a_call_that_no_taxi_takes_is_given_up() {
     let mut ride = ride();
     ride.terms.give_up_after_ms = 20_000;
     let opened = Story::start(&ride).complete::<PlaceCall>(&()).complete::<OpenDispatch>(&());
-    let script = opened.complete::<LoadMember>(&member("1")).complete::<AttachMember>(&());
+    let script = opened.complete::<LoadMember>(&rider("1")).complete::<AttachMember>(&());
     let script = script.advance(Duration::from_secs(20));
     assert_eq!(told_what(&script), ["cancelled"]);
     let script = script.complete::<CloseDispatch>(&()).complete::<WithdrawCall>(&());

@@ -6,7 +6,7 @@ use hansom_workflows::anycall_ride::{
 };
 use hansom_workflows::payment::{Charge, Declined, PaymentId, Refund, WasCharged, Won};
 
-use super::{FARE, Story, asked, member, plan, riding};
+use super::{FARE, Story, asked, payer, plan, rider, riding};
 
 fn refusal(script: &Story, id: &str) -> Refusal {
     script.answer::<RideEnd>(id).expect("it is answered").expect_err("it is refused")
@@ -18,11 +18,11 @@ fn a_card_that_is_declined_leaves_the_ride_open_until_another_is_registered() {
     assert_eq!(refusal(&script, "end"), Refusal::Declined);
     assert!(!plan(script.ledger()).contains(&"refund".to_owned()));
     let script = script.update("again", &RideEnd { pay_amt: Won(14_000) });
-    let script = script.complete::<LoadMember>(&member("2222"));
+    let script = script.complete::<LoadMember>(&rider("2222"));
     let script = script.complete::<Charge>(&PaymentId(6));
     assert!(script.ledger().pivoted());
     let charged = asked::<Charge>(&script);
-    assert_eq!((charged[1].payer.as_str(), charged[1].amount), ("2222", Won(14_000)));
+    assert_eq!((&charged[1].payer, charged[1].amount), (&payer("2222"), Won(14_000)));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_member_who_left_after_a_decline_or_cannot_be_looked_up_leaves_it_open() {
     assert_eq!(refusal(&gone, "again"), Refusal::Declined);
     let silent = declined().update("again", &FARE).lose::<LoadMember>();
     assert_eq!(refusal(&silent, "again"), Refusal::Unavailable);
-    let script = silent.update("third", &FARE).complete::<LoadMember>(&member("2222"));
+    let script = silent.update("third", &FARE).complete::<LoadMember>(&rider("2222"));
     assert!(script.complete::<Charge>(&PaymentId(6)).ledger().pivoted());
 }
 

@@ -12,7 +12,7 @@ use hansom_workflows::notification::{Notice, Notify};
 use hansom_workflows::payment::{Charge, Refund, WasCharged, Won};
 
 use super::world::{CallStatus, TaxiStatus, World};
-use super::{accept, member, ride};
+use super::{accept, ride, rider};
 
 fn who_rides_pays_and_nobody_else(world: &World, end: &Outcome) -> bool {
     match (end.status, world.dispatch.as_ref().and_then(|row| row.row.pay_amt)) {
@@ -51,7 +51,7 @@ fn services(ride: &Ride) -> Exhaust<AnycallRide, World> {
         .does::<ReviewCall>(|world, _, visit| world.mark(CallStatus::Reviewed, visit))
         .does::<OpenDispatch>(|world, _, visit| world.open(visit))
         .does::<CloseDispatch>(|world, _, visit| world.close(visit))
-        .does::<LoadMember>(|_, _, _| member("1111"))
+        .does::<LoadMember>(|_, _, _| rider("1111"))
         .may_refuse::<LoadMember>(MemberGone)
         .does::<AttachMember>(|world, _, visit| world.taxi(visit, |taxi| taxi.has_member = true))
         .does::<AssignTaxi>(World::assign)

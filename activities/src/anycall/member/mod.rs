@@ -1,9 +1,11 @@
-//! The membership service: who may call, and which card pays.
+//! The membership service: who may call, and which card pays. Nobody else is told its number.
 
+mod card;
 mod store;
 
 use hansom_core::{ActivityContext, Failure, Handler, Handlers};
-use hansom_workflows::anycall_ride::{LoadMember, Member, MemberGone, MemberId};
+use hansom_workflows::anycall_ride::{LoadMember, Member, MemberGone, MemberId, Rider};
+use hansom_workflows::payment::Payer;
 use sqlx::PgPool;
 
 use self::store::Store;
@@ -21,8 +23,23 @@ pub struct MemberService {
 pub struct Registered {
     /// The member.
     pub member_id: MemberId,
-    /// What is known of them; without a card the number of it is empty.
+    /// What others may know of them; without a card there is none to show.
     pub member: Member,
+    /// Their card, if they have one.
+    pub payer: Option<Payer>,
+}
+
+/// Who wants to be a member.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// What to call them.
+    pub name: String,
+    /// Their own number.
+    pub phone_number: String,
+    /// The number of the card that pays; empty when they have none.
+    pub card_number: String,
+    /// Who is to know where they are; empty when nobody is.
+    pub friend_phone_number: String,
 }
 
 /// What is to change of a member; what is none stays.
@@ -32,7 +49,7 @@ pub struct Changes {
     pub name: Option<String>,
     /// Their own number.
     pub phone_number: Option<String>,
-    /// The card that pays.
+    /// The number of the card that pays.
     pub card_number: Option<String>,
     /// Who is to know where they are.
     pub friend_phone_number: Option<String>,
@@ -50,7 +67,7 @@ impl MemberService {
     }
 
     /// Registers a member.
-    pub async fn register(&self, member: &Member) -> Result<MemberId, StoreError> {
+    pub async fn register(&self, member: &Registration) -> Result<Registered, StoreError> {
         self.store.register(member).await
     }
 
@@ -79,9 +96,11 @@ impl Handler<LoadMember> for MemberService {
         &self,
         ask: LoadMember,
         _: ActivityContext,
-    ) -> Result<Member, Failure<MemberGone>> {
-        let member = self.store.get(ask.member_id).await?.map(|row| row.member);
-        let can_pay = |member: &Member| !member.card_number.is_empty();
-        member.filter(can_pay).ok_or(Failure::Refused(MemberGone))
+    ) -> Result<Rider, Failure<MemberGone>> {
+        let found = self.store.get(ask.member_id).await?;
+        let rider = found.and_then(|Registered { member, payer, .. }| {
+            payer.map(|payer| Rider { member, payer })
+        });
+        rider.ok_or(Failure::Refused(MemberGone))
     }
 }

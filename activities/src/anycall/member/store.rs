@@ -1,7 +1,8 @@
 use hansom_workflows::anycall_ride::{Member, MemberId};
+use hansom_workflows::payment::Payer;
 use sqlx::PgPool;
 
-use super::{Changes, Registered};
+use super::{Changes, Registered, Registration, card};
 use crate::StoreError;
 use crate::page::{Page, Paged};
 
@@ -15,6 +16,7 @@ struct Row {
     phone_number: String,
     credit_card_number: String,
     friend_phone_number: String,
+    card_token: Option<String>,
 }
 
 impl From<Row> for Registered {
@@ -22,25 +24,30 @@ impl From<Row> for Registered {
         let member = Member {
             name: row.member_name,
             phone_number: row.phone_number,
-            card_number: row.credit_card_number,
+            masked_card: card::masked(&row.credit_card_number),
             friend_phone_number: row.friend_phone_number,
         };
-        Self { member_id: MemberId(row.member_id), member }
+        let payer = row.card_token.map(Payer);
+        Self { member_id: MemberId(row.member_id), member, payer }
     }
 }
 
 impl Store {
-    pub(super) async fn register(&self, member: &Member) -> Result<MemberId, StoreError> {
-        let id = sqlx::query_scalar!(
+    pub(super) async fn register(&self, member: &Registration) -> Result<Registered, StoreError> {
+        let token = card::token(&member.card_number);
+        let row = sqlx::query_as!(
+            Row,
             "insert into anycall.member
-                 (member_name, phone_number, credit_card_number, friend_phone_number)
-             values ($1, $2, $3, $4) returning member_id",
+                 (member_name, phone_number, credit_card_number, friend_phone_number, card_token)
+             values ($1, $2, $3, $4, $5)
+             returning *",
             member.name,
             member.phone_number,
             member.card_number,
             member.friend_phone_number,
+            token.map(|token| token.0),
         );
-        Ok(MemberId(id.fetch_one(&self.0).await?))
+        Ok(row.fetch_one(&self.0).await?.into())
     }
 
     pub(super) async fn change(
@@ -48,12 +55,15 @@ impl Store {
         id: MemberId,
         changes: &Changes,
     ) -> Result<Option<Registered>, StoreError> {
+        let token = changes.card_number.as_deref().and_then(card::token);
         let row = sqlx::query_as!(
             Row,
             "update anycall.member set
                  member_name = coalesce($2, member_name),
                  phone_number = coalesce($3, phone_number),
                  credit_card_number = coalesce($4, credit_card_number),
+                 card_token = case when coalesce($4, credit_card_number) = credit_card_number
+                     then card_token else $6 end,
                  friend_phone_number = coalesce($5, friend_phone_number)
              where member_id = $1
              returning *",
@@ -62,6 +72,7 @@ impl Store {
             changes.phone_number.as_deref(),
             changes.card_number.as_deref(),
             changes.friend_phone_number.as_deref(),
+            token.map(|token| token.0),
         );
         Ok(row.fetch_optional(&self.0).await?.map(Registered::from))
     }

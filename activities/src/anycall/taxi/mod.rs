@@ -32,7 +32,7 @@ pub struct Dispatch {
     pub member_name: Option<String>,
     /// Their number.
     pub phone_number: Option<String>,
-    /// The card that pays.
+    /// The card that pays, masked.
     pub credit_card_number: Option<String>,
     /// Who is to know where they are.
     pub friend_phone_number: Option<String>,

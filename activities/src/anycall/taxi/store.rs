@@ -92,7 +92,7 @@ impl Store {
             run,
             ask.member.name,
             ask.member.phone_number,
-            ask.member.card_number,
+            ask.member.masked_card,
             ask.member.friend_phone_number,
         )
         .execute(&self.0)

@@ -2,13 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hansom_activities::anycall::member::{Changes, MemberService, Registered};
-use hansom_workflows::anycall_ride::{Member, MemberId};
+use hansom_activities::anycall::member::{Changes, MemberService, Registered, Registration};
+use hansom_workflows::anycall_ride::MemberId;
 use serde_json::{Value, json};
 
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+
+const CARD: &str = "creditCardNumber";
 
 impl Resource for Registered {
     const KIND: Kind = Kind { one: "memberShip", many: "memberShips" };
@@ -22,7 +24,7 @@ impl Resource for Registered {
             "memberId": self.member_id,
             "memberName": self.member.name,
             "phoneNumber": self.member.phone_number,
-            "creditCardNumber": self.member.card_number,
+            CARD: self.member.masked_card,
             "friendPhoneNumber": self.member.friend_phone_number,
         })
     }
@@ -50,14 +52,13 @@ pub(super) async fn register(
     base: Base,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let member = Member {
+    let member = Registration {
         name: fields.needed("memberName")?,
         phone_number: fields.needed("phoneNumber")?,
-        card_number: fields.text("creditCardNumber")?,
+        card_number: card(&fields)?,
         friend_phone_number: fields.text("friendPhoneNumber")?,
     };
-    let member_id = members.register(&member).await?;
-    Ok(hal::created(&base, &Registered { member_id, member }))
+    Ok(hal::created(&base, &members.register(&member).await?))
 }
 
 pub(super) async fn change(
@@ -70,9 +71,15 @@ pub(super) async fn change(
     let changes = Changes {
         name: given("memberName")?,
         phone_number: given("phoneNumber")?,
-        card_number: given("creditCardNumber")?,
+        card_number: fields.has(CARD).then(|| card(&fields)).transpose()?,
         friend_phone_number: given("friendPhoneNumber")?,
     };
     let member = members.change(MemberId(id), &changes).await?;
     member.map(|member| hal::one(&base, &member)).ok_or_else(|| hal::not_found::<Registered>(id))
+}
+
+/// The number of a card; empty when there is none. What was shown of one is no number.
+fn card(fields: &Fields) -> Result<String, Problem> {
+    let card = fields.text(CARD)?;
+    if card.contains('*') { Err(fields.wrong(CARD, "must not be masked")) } else { Ok(card) }
 }

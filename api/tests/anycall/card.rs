@@ -1,0 +1,73 @@
+//! The number of a card, which is nobody's business.
+
+use serde_json::json;
+
+use super::rig::{Rig, accept};
+
+const NUMBER: &str = "4929-1357-2468-8642";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_a_card_is_in_no_table_but_the_membership_s_and_in_no_answer() {
+    let rig = Rig::start().await;
+    let member = rig.member(NUMBER).await;
+    assert_eq!(rig.call(member).await.status, 201);
+    rig.until("/taxis/1", |taxi| !taxi["memberName"].is_null()).await;
+    assert_eq!(rig.patch("/taxis/1", accept("1")).await.status, 200);
+    let start = json!({ "taxiStatus": "운행시작" });
+    assert_eq!(rig.patch("/taxis/1", start).await.status, 200);
+    // Declined, so that the card is looked up again.
+    rig.fault("payment", json!({ "decline": true })).await;
+    assert_eq!(rig.end(15_000).await.status, 402);
+    rig.fault("payment", json!({})).await;
+    assert_eq!(rig.end(15_000).await.status, 200);
+    let review = json!({ "callStatus": "서비스평가", "estimateScore": "5" });
+    assert_eq!(rig.patch("/calls/1", review).await.status, 200);
+    assert_eq!(rig.closed(1).await, "completed");
+
+    let digits = NUMBER.replace('-', "");
+    for part in [NUMBER, &NUMBER[..14], &NUMBER[5..]] {
+        assert_eq!(rig.tables_with(part).await, ["anycall.member"], "{part}");
+    }
+    for part in [&digits, &digits[..8], &digits[4..]] {
+        assert!(rig.tables_with(part).await.is_empty(), "{part}");
+    }
+    // The search finds what is there: the token, in the history as well.
+    let paid = rig.get("/payments/1").await.body["creditCardNumber"].take();
+    let token = paid.as_str().expect("a token");
+    assert!(token.starts_with("card_") && token.ends_with("_8642"), "{token}");
+    let held = rig.tables_with(token).await;
+    assert_eq!(held, ["anycall.member", "hansom.history", "payment.entry"]);
+
+    for path in [
+        "/memberShips",
+        "/memberShips/1",
+        "/taxis",
+        "/taxis/1",
+        "/payments",
+        "/taxiServiceInfos",
+        "/taxiServiceInfos/1",
+        "/v1/workflows/anycall.call.1/history",
+        "/v1/views/taxi_service_infos",
+        "/page/feed/anycall/now",
+    ] {
+        let answer = rig.get(path).await;
+        let text = answer.body.to_string();
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(text.contains("8642"), "{path} does not show the card at all: {text}");
+        assert!(!text.contains("1357") && !text.contains("2468"), "{path}: {text}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_of_a_card_is_not_taken_for_one() {
+    let rig = Rig::start().await;
+    let member = rig.member(NUMBER).await;
+    let path = format!("/memberShips/{member}");
+    let shown = rig.get(&path).await.body;
+    assert_eq!(shown["creditCardNumber"], "****-****-****-8642");
+    let again = rig.patch(&path, shown).await;
+    assert_eq!((again.status, &again.body["field"]), (400, &json!("/creditCardNumber")));
+    assert_eq!(rig.tables_with(NUMBER).await, ["anycall.member"]);
+    rig.stop().await;
+}

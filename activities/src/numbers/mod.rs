@@ -1,4 +1,8 @@
 //! Numbers of what is new: drawn before the saga starts, so that its id is known.
+//!
+//! A number that is drawn for a key is the key's from then on. So whatever happens between the
+//! draw and the start of the saga, a repetition has the same number, and with it the same saga:
+//! killed before the start, it starts it; killed after, it finds it.
 
 mod store;
 
@@ -35,5 +39,16 @@ impl Numbers {
     /// The next of a series, from 1.
     pub async fn next(&self, series: Series) -> Result<i64, StoreError> {
         self.0.next(series).await
+    }
+
+    /// The number that a key stands for in a series: the next one when it stands for none yet. A
+    /// key is 1 to 255 bytes long.
+    pub async fn next_for(&self, series: Series, key: &str) -> Result<i64, StoreError> {
+        self.0.next_for(series, key).await
+    }
+
+    /// Whether a key stands for a number in a series.
+    pub async fn is_drawn(&self, series: Series, key: &str) -> Result<bool, StoreError> {
+        self.0.is_drawn(series, key).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod bikes;
 mod moves;
+mod numbers;
 
 use hansom_core::{Activity, ActivityContext, Direction, Failure, Handler, Seq};
 use hansom_postgres::testing::{TestDatabase, database};

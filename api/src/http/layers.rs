@@ -16,10 +16,10 @@ use super::metrics::REQUEST_SECONDS;
 use super::problem::{PROBLEM_JSON, Problem, echo};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The longest `Idempotency-Key`, in bytes.
-const MAX_KEY: usize = 255;
+pub(crate) const MAX_KEY: usize = 255;
 
 /// The longest path and query, in bytes.
 const MAX_URI: usize = 16 * 1024;

@@ -6,7 +6,7 @@ pub mod errors;
 mod health;
 mod json;
 pub mod kinds;
-mod layers;
+pub(crate) mod layers;
 mod list;
 mod messages;
 pub(crate) mod metrics;

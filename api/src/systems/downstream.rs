@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -23,14 +23,14 @@ use super::hal::PREFIX;
 use super::kinds;
 use crate::http::body::MAX_BODY;
 use crate::http::kinds::Kind;
+use crate::http::layers::IDEMPOTENCY_KEY;
 use crate::http::problem::Problem;
 
 /// How long a service may take to answer a read, or a command of its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What of a request is carried on.
-const CARRIED: [HeaderName; 4] =
-    [CONTENT_TYPE, PREFIX, HeaderName::from_static("idempotency-key"), axum::http::header::ACCEPT];
+const CARRIED: [HeaderName; 4] = [CONTENT_TYPE, PREFIX, IDEMPOTENCY_KEY, ACCEPT];
 
 /// What of an answer is carried back.
 const ANSWERED: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, RETRY_AFTER];

@@ -32,6 +32,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Base {
     }
 }
 
+impl Base {
+    /// As the header has it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A kind of resource: how one is called, and many.
 pub(super) struct Kind {
     pub(super) one: &'static str,
@@ -71,6 +78,11 @@ pub(super) fn one<R: Resource>(base: &Base, resource: &R) -> Response {
 pub(super) fn created<R: Resource>(base: &Base, resource: &R) -> Response {
     let (body, href) = with_links(base, resource);
     ([(LOCATION, href)], hal(StatusCode::CREATED, &body)).into_response()
+}
+
+/// The problem of one that is still being made, and where it will be.
+pub(super) fn pending<R: Resource>(base: &Base, id: i64, problem: Problem) -> Response {
+    ([(LOCATION, format!("{}/{id}", path::<R>(base)))], problem).into_response()
 }
 
 /// One page of resources.

@@ -18,5 +18,6 @@ kinds! {
     FIELD = 400 "gateway.field" "A field cannot be used";
     PARAMETER = 400 "gateway.parameter" "A parameter cannot be used";
     NOT_FOUND = 404 "gateway.not_found" "There is no such resource";
+    KEY_USED = 422 "gateway.key_used" "The Idempotency-Key was used for something else";
     SERVICE_DOWN = 503 "service.down" "A service does not answer";
 }

@@ -10,6 +10,7 @@ mod downstream;
 mod faults;
 mod fields;
 mod hal;
+mod key;
 mod kinds;
 mod move24mall;
 mod notices;

@@ -9,12 +9,13 @@ use hansom_engine::ClientError;
 use serde_json::{Map, Value};
 use sqlx::PgPool;
 
+use super::key::Key;
 use crate::http::Api;
 use crate::http::errors::draining;
 use crate::http::problem::Problem;
 
 /// A server that is being stopped has handed the saga over: its answer is worth a short wait,
-/// for what is repeated is done twice.
+/// for what is repeated without a key is done twice.
 const PATIENCE_DRAIN: Duration = Duration::from_secs(3);
 
 /// What comes after a cancel is quick, while all services are up.
@@ -63,14 +64,20 @@ impl Sagas {
         self.api.client()
     }
 
-    /// A number for something new, if anything may be started now.
-    pub(super) async fn number(&self, series: Series) -> Result<i64, Problem> {
+    /// A number for something new, if anything may be started now; to a key the one that it has.
+    pub(super) async fn number(&self, series: Series, key: &Key) -> Result<i64, Problem> {
         self.api.admit()?;
-        Ok(self.numbers.next(series).await?)
+        Ok(match key.as_deref() {
+            Some(key) => self.numbers.next_for(series, key).await?,
+            None => self.numbers.next(series).await?,
+        })
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.api.is_draining()
+    /// Whether this may be a repetition: its key has a number. What was begun is told as it is,
+    /// whatever would keep anything new from being begun by now.
+    pub(super) async fn is_known(&self, series: Series, key: &Key) -> Result<bool, Problem> {
+        let Some(key) = key.as_deref() else { return Ok(false) };
+        Ok(self.numbers.is_drawn(series, key).await?)
     }
 
     /// Resolves when the server is being stopped.
@@ -82,16 +89,20 @@ impl Sagas {
         if self.api.is_draining() { Err(draining()) } else { Ok(()) }
     }
 
-    /// Starts a saga, and waits until its row in `V` says what is waited for.
+    /// Starts a saga, and waits until its row in `V` says what is waited for. With a key, one that
+    /// was started with the same input is the one that is meant, open or closed.
     pub(super) async fn begin<V: View, T>(
         &self,
         id: &str,
         input: &<V::Workflow as Workflow>::Input,
+        key: &Key,
         patience: Duration,
         decided: impl Fn(&Map<String, Value>) -> Option<T>,
     ) -> Result<Begun<T>, Problem> {
+        let repeats = key.is_given();
         match self.client().start::<V::Workflow>(id, input).await {
-            Ok(started) if !started.existing => {}
+            Ok(started) if repeats || !started.existing => {}
+            Err(ClientError::InputConflict { .. }) if repeats => return Err(Key::used("request")),
             Ok(_) | Err(ClientError::InputConflict { .. }) => return Ok(Begun::Taken),
             Err(error) => return Err(error.into()),
         }
@@ -149,6 +160,15 @@ impl Sagas {
             Some(status) => Cancelled::Over(status),
             None => Cancelled::Pending,
         })
+    }
+
+    /// Why it failed, if it did and closes soon.
+    pub(super) async fn error<W: Workflow>(&self, id: &str) -> Result<Option<W::Error>, Problem> {
+        if self.closed(id).await? != Some(Status::Failed) {
+            return Ok(None);
+        }
+        let error = self.client().result(id, Duration::ZERO).await?.error;
+        Ok(error.and_then(|error| error.decode().ok()))
     }
 
     /// How it closed, if it does so soon.

@@ -303,7 +303,7 @@ async fn who_repeats_a_key_hears_the_same_again_and_of_a_ride_that_has_gone_on_t
         ("b", json!({ "taxiStatus": "운행종료", "payAmt": "15000" }), 200),
         ("a", start.clone(), 200),
         ("c", start, 409),
-        ("no key at all", accept("1"), 422),
+        ("no key at all", accept("1"), 400),
     ] {
         let answer = rig.patch_with(key, "/taxis/1", say.clone()).await;
         assert_eq!(answer.status, status, "{key}: {say}: {answer:?}");

@@ -6,5 +6,6 @@ mod load;
 mod moves;
 #[path = "../processes/mod.rs"]
 mod processes;
+mod repeated;
 mod rig;
 mod stopped;

@@ -86,6 +86,13 @@ impl Rig {
         self.send("POST", path, body).await
     }
 
+    /// As a client that may repeat itself.
+    pub(crate) async fn post_with(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.header("idempotency-key", key).body(Body::from(body.to_string()));
+        self.ask(request.expect("a request")).await
+    }
+
     /// As `http DELETE …`: without a body.
     pub(crate) async fn delete(&self, path: &str) -> StatusCode {
         self.ask(Request::delete(path).body(Body::empty()).expect("a request")).await.status

@@ -57,7 +57,8 @@ impl View for ReservationDashboards {
 pub struct PointPurchases;
 
 impl PointPurchases {
-    /// The field that says how far it is: null, `requested`, `given` or `cancelled`.
+    /// The field that says how far it is: null until it is written down, `requested`, `given` or
+    /// `cancelled`.
     pub const PROGRESS: &'static str = "progress";
 }
 
@@ -81,6 +82,8 @@ impl View for PointPurchases {
         } else if fact.done::<IncreasePoints>().is_some() {
             "given"
         } else if fact.undone::<CancelApproval>().is_some() {
+            // One that was never written down is not cancelled either.
+            fact.field::<String>(Self::PROGRESS)?;
             "cancelled"
         } else {
             return None;

@@ -25,8 +25,6 @@ pub struct Placed {
     pub call: Call,
     /// Where it is.
     pub status: CallStatus,
-    /// Whose it is.
-    pub run: String,
 }
 
 impl CallService {

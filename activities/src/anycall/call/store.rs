@@ -11,7 +11,6 @@ pub(super) struct Store(pub(super) PgPool);
 
 struct Row {
     call_id: i64,
-    run: String,
     member_id: i64,
     phone_number: String,
     start_address: String,
@@ -30,7 +29,7 @@ impl Row {
             start_address: self.start_address,
             end_address: self.end_address,
         };
-        Ok(Placed { call, status, run: self.run })
+        Ok(Placed { call, status })
     }
 }
 
@@ -90,7 +89,7 @@ impl Store {
     pub(super) async fn get(&self, id: CallId) -> Result<Option<Placed>, StoreError> {
         let row = sqlx::query_as!(
             Row,
-            r#"select call_id, run, member_id as "member_id!", phone_number as "phone_number!",
+            r#"select call_id, member_id as "member_id!", phone_number as "phone_number!",
                     start_address as "start_address!", end_address as "end_address!", status
              from anycall.call where call_id = $1 and member_id is not null"#,
             id.0,
@@ -106,7 +105,7 @@ impl Store {
         let total = total.fetch_one(&self.0).await?;
         let rows = sqlx::query_as!(
             Row,
-            r#"select call_id, run, member_id as "member_id!", phone_number as "phone_number!",
+            r#"select call_id, member_id as "member_id!", phone_number as "phone_number!",
                     start_address as "start_address!", end_address as "end_address!", status
              from anycall.call where member_id is not null
              order by call_id limit $1 offset $2"#,

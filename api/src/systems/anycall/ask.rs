@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hansom_activities::anycall::taxi::Dispatch;
 use hansom_core::{Status, Update};
@@ -15,18 +15,17 @@ use super::{Facade, kinds};
 use crate::http::errors::draining;
 use crate::http::problem::Problem;
 use crate::systems::downstream::Downstream;
-use crate::systems::hal::{self, PREFIX};
+use crate::systems::hal::{self, Base, PREFIX};
+use crate::systems::key::Key;
 
 /// Longer than all attempts to charge, and to find out whether it was charged.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a repeated request is known by; without it, each is a new one.
-const KEY: &str = "idempotency-key";
-
 /// What is asked of which ride, and by whom.
-pub(super) struct Asked<'a> {
+pub(super) struct Asked {
     pub(super) call_id: CallId,
-    pub(super) headers: &'a HeaderMap,
+    pub(super) base: Base,
+    pub(super) key: Key,
 }
 
 /// Why it did not happen.
@@ -49,14 +48,12 @@ impl Facade {
     /// Asks, and waits for the ride's answer.
     pub(super) async fn ask<U: Update<Error = Refusal>>(
         &self,
-        asked: &Asked<'_>,
+        asked: &Asked,
         update: &U,
     ) -> Result<U::Output, Not> {
         self.sagas.refuse_while_draining().map_err(Not::Else)?;
         let (id, client) = (asked.call_id.workflow_id(), self.sagas.client());
-        let key = asked.headers.get(KEY).and_then(|key| key.to_str().ok());
-        // One key may stand for several things that are asked of one ride.
-        let key = key.map(|key| format!("{}.{key}", U::NAME));
+        let key = asked.key.id(U::NAME);
         let answer = tokio::select! {
             answer = client.update(&id, update, key.as_deref(), PATIENCE) => answer,
             () = self.sagas.drained() => return Err(Not::Else(draining())),
@@ -69,7 +66,7 @@ impl Facade {
             Err(ClientError::NotFound(_)) => {
                 Err(Not::Else(hal::not_found_as("call", asked.call_id.0)))
             }
-            Err(ClientError::StillOpen(_)) => Err(Not::Else(pending(asked.call_id))),
+            Err(ClientError::StillOpen(_)) => Err(Not::Else(pending(asked))),
             Err(error) => Err(Not::Else(error.into())),
         }
     }
@@ -80,14 +77,12 @@ impl Facade {
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     /// Answers with a resource as it is now. What was asked for has happened, so a service that
     /// does not show it makes no difference.
     pub(super) async fn shown(&self, of: &Downstream, path: &str) -> Response {
-        let mut request = Request::get(path).body(Body::empty()).expect("it is a path");
-        if let Some(prefix) = self.headers.get(PREFIX) {
-            request.headers_mut().insert(PREFIX, prefix.clone());
-        }
+        let request = Request::get(path).header(PREFIX, self.base.as_str());
+        let request = request.body(Body::empty()).expect("a path, and what was a header");
         let response = of.answer(request).await;
         if response.status().is_success() {
             response
@@ -111,9 +106,10 @@ fn over(call: CallId, status: Status) -> Problem {
     Problem::new(kinds::OVER, format!("call {} {how}", call.0))
 }
 
-fn pending(call: CallId) -> Problem {
-    let detail = format!("call {}: it was asked for, and is done when its services answer", call.0);
-    Problem::new(kinds::PENDING, detail).retry_after(2)
+fn pending(asked: &Asked) -> Problem {
+    let call = asked.call_id.0;
+    let about = format!("call {call}: it was asked for, and is done when its services answer");
+    asked.key.pending(kinds::PENDING, &about)
 }
 
 fn refused(call: CallId, refusal: Refusal) -> Problem {

@@ -1,30 +1,29 @@
 //! `/calls`: place one, look at it, cancel it, review it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use hansom_activities::anycall::call::{CallService, Placed};
 use hansom_activities::numbers::Series;
-use hansom_engine::ClientError;
+use hansom_core::ActivityError;
 use hansom_workflows::anycall_ride::{
-    AnycallRide, Call, CallId, CallStatus, CustomerCancel, MemberId, Review, Ride, Terms,
+    AnycallRide, Call, CallId, CallStatus, CallTaken, CustomerCancel, MemberId, Review, Ride,
+    RideError, TaxiServiceInfos, Terms,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ask::{Asked, Not};
 use super::{Facade, kinds};
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
+use crate::systems::sagas::Begun;
 
 /// A call that is accepted is soon written down, where its service runs.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often is looked without a hint: another process may own the workflow.
-const LOOK: Duration = Duration::from_millis(200);
 
 impl Resource for Placed {
     const KIND: Kind = Kind { one: "call", many: "calls" };
@@ -66,6 +65,7 @@ pub(super) async fn show(
 pub(super) async fn place(
     State(facade): State<Facade>,
     base: Base,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     if fields.has("callStatus") {
@@ -75,21 +75,24 @@ pub(super) async fn place(
     let phone_number = fields.needed("phoneNumber")?;
     let start_address = fields.needed("startAddress")?;
     let end_address = fields.needed("endAddress")?;
-    facade.check_member(member_id).await?;
-    let call_id = CallId(facade.sagas.number(Series::AnycallCall).await?);
+    if !facade.sagas.is_known(Series::AnycallCall, &key).await? {
+        facade.check_member(member_id).await?;
+    }
+    let call_id = CallId(facade.sagas.number(Series::AnycallCall, &key).await?);
     let call = Call { call_id, member_id, phone_number, start_address, end_address };
-    let run = facade.place(&call).await?;
-    Ok(hal::created(&base, &Placed { call, status: CallStatus::Called, run }))
+    facade.place(&call, &key).await?;
+    Ok(hal::created(&base, &Placed { call, status: CallStatus::Called }))
 }
 
 /// `callStatus="호출취소"` cancels it, `callStatus="서비스평가" estimateScore=…` reviews it.
 pub(super) async fn change(
     State(facade): State<Facade>,
+    base: Base,
     Id(id): Id,
-    headers: HeaderMap,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let asked = Asked { call_id: CallId(id), headers: &headers };
+    let asked = Asked { call_id: CallId(id), base, key };
     let literals = [CallStatus::Cancelled.as_str(), CallStatus::Reviewed.as_str()];
     let to = CallStatus::parse(fields.literal("callStatus", &literals)?);
     let answer = if to == Some(CallStatus::Cancelled) {
@@ -139,29 +142,27 @@ impl Facade {
         }
     }
 
-    /// Starts the ride, and waits a little until its call can be seen. Answers its run.
-    async fn place(&self, call: &Call) -> Result<String, Problem> {
-        let (client, id) = (self.sagas.client(), call.call_id.workflow_id());
+    /// Starts the ride, and waits a little until its call can be seen. It is accepted either way:
+    /// it is written down when its service is there.
+    async fn place(&self, call: &Call, key: &Key) -> Result<(), Problem> {
+        let id = call.call_id.workflow_id();
         let ride = Ride { call: call.clone(), terms: Terms::default() };
-        let run = match client.start::<AnycallRide>(&id, &ride).await {
-            Ok(started) if !started.existing => started.run.to_string(),
-            Ok(_) | Err(ClientError::InputConflict { .. }) => {
-                let detail = format!("call {} was taken; nothing has happened", call.call_id.0);
-                return Err(Problem::new(kinds::TAKEN, detail).retry_after(1));
+        let is_seen = |row: &Map<String, Value>| row["callStatus"].as_str().map(drop);
+        let begun =
+            self.sagas.begin::<TaxiServiceInfos, ()>(&id, &ride, key, PATIENCE, is_seen).await?;
+        let taken = match begun {
+            Begun::Decided(()) | Begun::Pending => false,
+            Begun::Ended => {
+                let taken = RideError::Place(ActivityError::Refused(CallTaken));
+                self.sagas.error::<AnycallRide>(&id).await? == Some(taken)
             }
-            Err(error) => return Err(error.into()),
+            Begun::Taken => true,
         };
-        // It is accepted: what comes now is only for who looks at once.
-        let Ok(mut news) = client.watch(&id).await else { return Ok(run) };
-        let deadline = Instant::now() + PATIENCE;
-        while self.status(call.call_id).await.is_ok_and(|status| status.is_none()) {
-            let now = Instant::now();
-            if now >= deadline || self.sagas.is_draining() {
-                break;
-            }
-            news.changed(LOOK.min(deadline - now)).await;
+        if !taken {
+            return Ok(());
         }
-        Ok(run)
+        let detail = format!("call {} was taken; nothing has happened", call.call_id.0);
+        Err(key.refused(kinds::TAKEN, &detail))
     }
 
     async fn status(&self, id: CallId) -> Result<Option<CallStatus>, Problem> {

@@ -2,7 +2,6 @@
 //! that the ride starts, and that it ends.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
 use hansom_workflows::anycall_ride::{
@@ -16,6 +15,7 @@ use super::{Facade, kinds};
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
 
 impl Resource for Dispatch {
     const KIND: Kind = Kind { one: "taxi", many: "taxis" };
@@ -51,11 +51,12 @@ pub(super) async fn show(
 /// `latitude=… longitude=…` says where the taxi is.
 pub(super) async fn change(
     State(facade): State<Facade>,
+    base: Base,
     Id(id): Id,
-    headers: HeaderMap,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let asked = Asked { call_id: CallId(id), headers: &headers };
+    let asked = Asked { call_id: CallId(id), base, key };
     if !fields.has("taxiStatus") && fields.has("latitude") {
         facade.position(&asked, &fields).await?;
         return Ok(asked.shown(&facade.taxis, &format!("/taxis/{id}")).await);
@@ -109,7 +110,7 @@ impl Change {
 
 impl Facade {
     /// Ends a ride that is under way, unless nothing can be paid at present.
-    async fn end(&self, asked: &Asked<'_>, pay_amt: Won) -> Result<(), Not> {
+    async fn end(&self, asked: &Asked, pay_amt: Won) -> Result<(), Not> {
         if let Err(problem) = self.payment.ready(kinds::PAYMENT_UNAVAILABLE)
             && self.taxi_status(asked.call_id).await.map_err(Not::Else)?
                 == Some(TaxiStatus::InService)
@@ -129,7 +130,7 @@ impl Facade {
 
     /// Keeps the position of a taxi that has this call. What the view says of that is enough to
     /// refuse the others: one that is late all the same it ignores.
-    async fn position(&self, asked: &Asked<'_>, fields: &Fields) -> Result<(), Problem> {
+    async fn position(&self, asked: &Asked, fields: &Fields) -> Result<(), Problem> {
         let position = Position {
             latitude: fields.degrees("latitude", 90.0)?,
             longitude: fields.degrees("longitude", 180.0)?,

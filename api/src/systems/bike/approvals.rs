@@ -14,6 +14,7 @@ use super::reservations::Desk;
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
 use crate::systems::kinds::{SERVICE_DOWN, kinds};
 use crate::systems::sagas::Begun;
 
@@ -67,6 +68,7 @@ pub(super) async fn show(
 pub(super) async fn buy(
     State(desk): State<Desk>,
     base: Base,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, price) = (UserId(fields.id("userId")?), fields.id("price")?);
@@ -74,20 +76,26 @@ pub(super) async fn buy(
         return Err(fields.wrong("price", &format!("must be 1 to {MAX_PRICE}")));
     }
     let approve_date = fields.text("approveDate")?;
-    desk.approvals.ready(SERVICE_DOWN)?;
-    let confirm_id = ConfirmId(desk.sagas.number(Series::BikeApproval).await?);
+    if !desk.sagas.is_known(Series::BikeApproval, &key).await? {
+        desk.approvals.ready(SERVICE_DOWN)?;
+    }
+    let confirm_id = ConfirmId(desk.sagas.number(Series::BikeApproval, &key).await?);
     let purchase = Purchase { confirm_id, user_id, price: Won(price), approve_date };
     let id = confirm_id.workflow_id();
     let is_created = |row: &Map<String, Value>| row[PointPurchases::PROGRESS].as_str().map(drop);
-    let begun = desk.sagas.begin::<PointPurchases, ()>(&id, &purchase, PATIENCE_CREATE, is_created);
+    let begun =
+        desk.sagas.begin::<PointPurchases, ()>(&id, &purchase, &key, PATIENCE_CREATE, is_created);
     let about = format!("purchase {}", confirm_id.0);
     match begun.await? {
         Begun::Decided(()) => Ok(hal::created(&base, &Approval { purchase, is_cancelled: false })),
         Begun::Ended => {
             let detail = format!("{about} could not be written down; nothing is charged");
-            Err(Problem::new(SERVICE_DOWN, detail).retry_after(1))
+            Err(key.refused(SERVICE_DOWN, &detail))
         }
         Begun::Taken => Err(Problem::new(TAKEN, format!("{about} is another's"))),
-        Begun::Pending => Err(Problem::new(PENDING, format!("{about} is still being worked on"))),
+        Begun::Pending => {
+            let problem = key.pending(PENDING, &format!("{about} is still being worked on"));
+            Ok(hal::pending::<Approval>(&base, confirm_id.0, problem))
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! `/managements`: which bikes there are. No saga: a registration is one row.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use hansom_activities::bike::management::{Bike, BikeService, Registration};
 use hansom_workflows::bike::BikeId;
@@ -10,14 +9,7 @@ use serde_json::{Value, json};
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
-use crate::systems::kinds::{PARAMETER, kinds};
-
-kinds! {
-    KEY_USED = 409 "bike.key_used" "The key was used for another registration";
-}
-
-/// The longest key that is kept, in bytes.
-const MAX_KEY: usize = 255;
+use crate::systems::key::Key;
 
 impl Resource for Bike {
     const KIND: Kind = Kind { one: "management", many: "managements" };
@@ -57,19 +49,12 @@ pub(super) async fn show(
 pub(super) async fn register(
     State(bikes): State<BikeService>,
     base: Base,
-    headers: HeaderMap,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (color, registered_date) = (fields.text("color")?, fields.text("registeredDate")?);
-    let key = headers.get("idempotency-key").map(|key| {
-        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-        let why = "the Idempotency-Key must be 1 to 255 visible ASCII characters";
-        key.map(str::to_owned).ok_or_else(|| Problem::new(PARAMETER, why))
-    });
-    let new = Registration { color, registered_date, key: key.transpose()? };
-    let Some(bike_id) = bikes.register(&new).await? else {
-        return Err(Problem::new(KEY_USED, "another bike was registered with this key"));
-    };
+    let new = Registration { color, registered_date, key: key.as_deref().map(str::to_owned) };
+    let bike_id = bikes.register(&new).await?.ok_or_else(|| Key::used("registration"))?;
     let Registration { color, registered_date, .. } = new;
     Ok(hal::created(&base, &Bike { bike_id, color, registered_date, is_reserved: false }))
 }

@@ -18,6 +18,7 @@ use crate::http::problem::Problem;
 use crate::systems::downstream::Downstream;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
 use crate::systems::kinds::{SERVICE_DOWN, kinds};
 use crate::systems::sagas::{Begun, Cancelled, PATIENCE_SETTLE, Sagas};
 
@@ -79,11 +80,14 @@ pub(super) async fn show(
 pub(super) async fn reserve(
     State(desk): State<Desk>,
     base: Base,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, bike_id) = (UserId(fields.id("userId")?), BikeId(fields.id("bikeId")?));
-    desk.reservations.ready(SERVICE_DOWN)?;
-    let reserve_no = ReserveNo(desk.sagas.number(Series::BikeReservation).await?);
+    if !desk.sagas.is_known(Series::BikeReservation, &key).await? {
+        desk.reservations.ready(SERVICE_DOWN)?;
+    }
+    let reserve_no = ReserveNo(desk.sagas.number(Series::BikeReservation, &key).await?);
     let reservation = bike::Reservation { reserve_no, user_id, bike_id };
     let id = reserve_no.workflow_id();
     let is_created =
@@ -91,6 +95,7 @@ pub(super) async fn reserve(
     let begun = desk.sagas.begin::<ReservationDashboards, ()>(
         &id,
         &reservation,
+        &key,
         PATIENCE_CREATE,
         is_created,
     );
@@ -104,10 +109,13 @@ pub(super) async fn reserve(
         }
         Begun::Ended => {
             let detail = format!("{about} could not be written down; no points are taken");
-            Err(Problem::new(SERVICE_DOWN, detail).retry_after(1))
+            Err(key.refused(SERVICE_DOWN, &detail))
         }
         Begun::Taken => Err(Problem::new(TAKEN, format!("{about} is another's"))),
-        Begun::Pending => Err(Problem::new(PENDING, format!("{about} is still being worked on"))),
+        Begun::Pending => {
+            let problem = key.pending(PENDING, &format!("{about} is still being worked on"));
+            Ok(hal::pending::<Reservation>(&base, reserve_no.0, problem))
+        }
     }
 }
 

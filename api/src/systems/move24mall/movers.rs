@@ -22,6 +22,7 @@ use super::Facade;
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
 use crate::systems::kinds::{SERVICE_DOWN, kinds};
 use crate::systems::sagas::{Begun, Cancelled, Sagas};
 
@@ -104,27 +105,31 @@ fn read(fields: &Fields) -> Result<Order, Problem> {
 pub(super) async fn place(
     State(facade): State<Facade>,
     base: Base,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let order = read(&fields)?;
-    facade.movers.ready(SERVICE_DOWN)?;
-    if order.policy == Policy::Strict && facade.manages.ready(SERVICE_DOWN).is_err() {
-        return Ok(refused(&base));
-    }
     let sagas = facade.sagas;
-    let order_id = OrderId(sagas.number(Series::MoveOrder).await?);
+    if !sagas.is_known(Series::MoveOrder, &key).await? {
+        facade.movers.ready(SERVICE_DOWN)?;
+        if order.policy == Policy::Strict && facade.manages.ready(SERVICE_DOWN).is_err() {
+            // Nothing is begun: the key, if there is one, stands for nothing yet.
+            return Ok(refused(&base, &Key::default()));
+        }
+    }
+    let order_id = OrderId(sagas.number(Series::MoveOrder, &key).await?);
     let order = Order { order_id, ..order };
     let id = order_id.workflow_id();
     let is_placed = |row: &Map<String, Value>| (row[MoverInfos::PLACED] == true).then_some(());
-    match sagas.begin::<MoverInfos, ()>(&id, &order, PATIENCE_PLACE, is_placed).await? {
+    match sagas.begin::<MoverInfos, ()>(&id, &order, &key, PATIENCE_PLACE, is_placed).await? {
         Begun::Decided(()) => {}
-        Begun::Ended => return Ok(refused(&base)),
+        Begun::Ended => return Ok(refused(&base, &key)),
         Begun::Taken => {
             return Err(Problem::new(TAKEN, format!("order {} is another's", order_id.0)));
         }
         Begun::Pending => {
-            let detail = format!("order {} is still being worked on", order_id.0);
-            return Err(Problem::new(PENDING, detail));
+            let about = format!("order {} is still being worked on", order_id.0);
+            return Ok(hal::pending::<Mover>(&base, order_id.0, key.pending(PENDING, &about)));
         }
     }
     if order.policy == Policy::Fallback {
@@ -147,16 +152,18 @@ async fn look_out_for_the_manager(sagas: &Sagas, order: &Order) {
 }
 
 /// As upstream words it, when the manager does not take the order.
-fn refused(base: &Base) -> Response {
+fn refused(base: &Base, key: &Key) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
+    let message = "the movemanage service did not take the request; no order was made";
     let body = json!({
         "timestamp": Utc::now().to_rfc3339(),
         "status": status.as_u16(),
         "error": status.canonical_reason(),
-        "message": "the movemanage service did not take the request; no order was made",
+        "message": format!("{message}{}", key.when_refused()),
         "path": hal::path::<Mover>(base),
     });
-    (status, [(RETRY_AFTER, "1")], Json(body)).into_response()
+    let answer = (status, Json(body)).into_response();
+    if key.is_given() { answer } else { ([(RETRY_AFTER, "1")], answer).into_response() }
 }
 
 /// 204 when the order is cancelled and all it did is undone, also when it was before; 202 when

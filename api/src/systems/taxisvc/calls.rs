@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use hansom_activities::numbers::Series;
 use hansom_activities::taxisvc::call::{Call, CallService};
@@ -15,6 +15,7 @@ use super::{Facade, kinds};
 use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
+use crate::systems::key::Key;
 use crate::systems::kinds::SERVICE_DOWN;
 use crate::systems::sagas::Cancelled;
 
@@ -62,15 +63,18 @@ pub(super) async fn show(
 pub(super) async fn place(
     State(facade): State<Facade>,
     base: Base,
+    key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
-    facade.calls.ready(SERVICE_DOWN)?;
-    facade.payment.ready(kinds::PAYMENT_UNAVAILABLE)?;
-    let call_id = CallId(facade.sagas.number(Series::TaxisvcCall).await?);
+    if !facade.sagas.is_known(Series::TaxisvcCall, &key).await? {
+        facade.calls.ready(SERVICE_DOWN)?;
+        facade.payment.ready(kinds::PAYMENT_UNAVAILABLE)?;
+    }
+    let call_id = CallId(facade.sagas.number(Series::TaxisvcCall, &key).await?);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
-    let kind = match facade.place(&call).await? {
+    let kind = match facade.place(&call, &key).await? {
         Placed::Paid => {
             // As it was when CallPlaced was published: it may have moved on since.
             let status = Some(CallStatus::DriveRequest);
@@ -92,38 +96,49 @@ pub(super) async fn place(
         Placed::Nowhere => SERVICE_DOWN,
         Placed::Pending => kinds::CALL_PENDING,
     };
-    let href = format!("{}/{}", hal::path::<Call>(&base), call_id.0);
     let status = facade.status(call_id).await?;
-    Ok(unplaced(kind, call_id, status, href))
+    Ok(Unplaced { kind, call_id, status }.answer(&base, &key))
 }
 
-/// A problem that says what became of the call.
-fn unplaced(
+/// A call that is not placed, or not yet.
+struct Unplaced {
     kind: crate::http::kinds::Kind,
     call_id: CallId,
     status: Option<CallStatus>,
-    href: String,
-) -> Response {
-    let detail = match kind {
-        kinds::PAYMENT_DECLINED => "nothing was charged",
-        kinds::PAYMENT_UNAVAILABLE => "if it was charged after all, it is refunded",
-        kinds::CALL_CANCELLED => "what was charged, if anything, is refunded",
-        SERVICE_DOWN => "the call could not be registered; nothing was charged",
-        _ => "it is still being worked on; look at it again, or cancel it",
-    };
-    let body = json!({
-        "type": kind.uri,
-        "title": kind.title,
-        "status": kind.status,
-        "code": kind.code,
-        "detail": format!("call {}: {detail}", call_id.0),
-        "instance": href,
-        "callId": call_id,
-        "callStatus": status,
-    });
-    let status = StatusCode::from_u16(kind.status).expect("kinds have valid statuses");
-    let headers = [(CONTENT_TYPE, PROBLEM_JSON.to_owned()), (LOCATION, href)];
-    (status, headers, body.to_string()).into_response()
+}
+
+impl Unplaced {
+    /// A problem that says what became of the call.
+    fn answer(self, base: &Base, key: &Key) -> Response {
+        let Self { kind, call_id, status } = self;
+        let (detail, then) = match kind {
+            kinds::PAYMENT_DECLINED => ("nothing was charged", key.when_refused()),
+            kinds::PAYMENT_UNAVAILABLE => {
+                ("if it was charged after all, it is refunded", key.when_refused())
+            }
+            kinds::CALL_CANCELLED => {
+                ("what was charged, if anything, is refunded", key.when_refused())
+            }
+            SERVICE_DOWN => ("it could not be registered; nothing was charged", key.when_refused()),
+            _ => ("it is still being worked on, and may be cancelled; ", key.while_pending()),
+        };
+        let href = format!("{}/{}", hal::path::<Call>(base), call_id.0);
+        let body = json!({
+            "type": kind.uri,
+            "title": kind.title,
+            "status": kind.status,
+            "code": kind.code,
+            "detail": format!("call {}: {detail}{then}", call_id.0),
+            "instance": href,
+            "callId": call_id,
+            "callStatus": status,
+        });
+        let status = StatusCode::from_u16(kind.status).expect("kinds have valid statuses");
+        let headers = [(CONTENT_TYPE, PROBLEM_JSON.to_owned()), (LOCATION, href)];
+        let answer = (status, headers, body.to_string()).into_response();
+        let pending = kind == kinds::CALL_PENDING;
+        if pending { ([(RETRY_AFTER, "2")], answer).into_response() } else { answer }
+    }
 }
 
 /// 200 when the call is cancelled and all it did is undone, and when there is

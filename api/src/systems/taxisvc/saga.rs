@@ -5,13 +5,14 @@ use std::time::Duration;
 use hansom_core::{ActivityError, Status};
 use hansom_engine::ClientError;
 use hansom_workflows::taxi_call::{
-    Call, CallError, CallId, CallStatus, CallTaken, CallViews, DriveId, EndDrive,
+    Call, CallError, CallId, CallStatus, CallTaken, CallViews, DriveId, EndDrive, TaxiCall,
 };
 use serde_json::{Map, Value};
 
 use super::Facade;
 use super::drives::Shown;
 use crate::http::problem::Problem;
+use crate::systems::key::Key;
 use crate::systems::sagas::Begun;
 
 /// Longer than both attempts to charge and the wait between them.
@@ -47,9 +48,9 @@ fn placed(row: &Map<String, Value>) -> Option<Placed> {
 
 impl Facade {
     /// Starts the saga, and waits until the payment is decided.
-    pub(super) async fn place(&self, call: &Call) -> Result<Placed, Problem> {
+    pub(super) async fn place(&self, call: &Call, key: &Key) -> Result<Placed, Problem> {
         let id = call.call_id.workflow_id();
-        Ok(match self.sagas.begin::<CallViews, _>(&id, call, PATIENCE, placed).await? {
+        Ok(match self.sagas.begin::<CallViews, _>(&id, call, key, PATIENCE, placed).await? {
             Begun::Decided(placed) => placed,
             Begun::Ended => self.ended(&id).await?,
             Begun::Pending => Placed::Pending,
@@ -61,8 +62,7 @@ impl Facade {
     async fn ended(&self, id: &str) -> Result<Placed, Problem> {
         Ok(match self.sagas.closed(id).await? {
             Some(Status::Failed) => {
-                let error = self.sagas.client().result(id, Duration::ZERO).await?.error;
-                let error = error.and_then(|error| error.decode::<CallError>().ok());
+                let error = self.sagas.error::<TaxiCall>(id).await?;
                 let taken = CallError::Register(ActivityError::Refused(CallTaken));
                 if error == Some(taken) { Placed::Taken } else { Placed::Nowhere }
             }

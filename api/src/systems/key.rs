@@ -1,0 +1,86 @@
+//! `Idempotency-Key`: what a request is known by when it is repeated.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use sha2::{Digest as _, Sha256};
+
+use super::kinds::{KEY_USED, PARAMETER};
+use crate::http::kinds::Kind;
+use crate::http::layers::{IDEMPOTENCY_KEY, MAX_KEY};
+use crate::http::problem::Problem;
+
+/// The key of a request; without one, each request is a new one.
+#[derive(Default)]
+pub(super) struct Key(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(given) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(Self(None)) };
+        let visible = given.as_bytes().iter().all(u8::is_ascii_graphic);
+        match given.to_str() {
+            Ok(key) if visible && (1..=MAX_KEY).contains(&key.len()) => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => {
+                let why = "the Idempotency-Key must be 1 to 255 visible ASCII characters";
+                let problem = Problem::new(PARAMETER, why).field("Idempotency-Key");
+                Err(problem.limit(MAX_KEY as u64))
+            }
+        }
+    }
+}
+
+impl Key {
+    pub(super) fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// The key as an id of the engine's, which has other rules. One key may stand for several
+    /// things that are asked of one saga, so it begins with the name of what is asked.
+    pub(super) fn id(&self, asked: &str) -> Option<String> {
+        let digest = Sha256::digest(self.0.as_deref()?);
+        Some(digest.iter().fold(format!("{asked}."), |id, byte| format!("{id}{byte:02x}")))
+    }
+
+    /// The refusal of a key that stands for something else. `what` is that.
+    pub(super) fn used(what: &str) -> Problem {
+        let detail = format!("the Idempotency-Key was used for another {what}; take a new one");
+        Problem::new(KEY_USED, detail).field("Idempotency-Key")
+    }
+
+    /// The problem of something that goes on without an answer. `about` is what.
+    pub(super) fn pending(&self, kind: Kind, about: &str) -> Problem {
+        Problem::new(kind, format!("{about}; {}", self.while_pending())).retry_after(2)
+    }
+
+    /// Whether to ask again for what goes on without an answer.
+    pub(super) fn while_pending(&self) -> &'static str {
+        match self.0 {
+            Some(_) => "to ask again with the same Idempotency-Key is safe, and starts nothing new",
+            None => "without an Idempotency-Key, to ask again is to ask anew: look first",
+        }
+    }
+
+    /// The refusal of what was begun and has come to nothing. With a key it stands: who tries
+    /// again is told to do so anew.
+    pub(super) fn refused(&self, kind: Kind, detail: &str) -> Problem {
+        let problem = Problem::new(kind, format!("{detail}{}", self.when_refused()));
+        if self.is_given() { problem } else { problem.retry_after(1) }
+    }
+
+    /// What to add to such a refusal.
+    pub(super) fn when_refused(&self) -> &'static str {
+        match self.0 {
+            Some(_) => {
+                "; the Idempotency-Key stands for this answer, a new attempt takes a new one"
+            }
+            None => "",
+        }
+    }
+}

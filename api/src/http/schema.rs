@@ -188,8 +188,8 @@ pub struct PendingActivity {
     pub retry_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub last_failure: Option<String>,
-    /// The next attempt could not be sent yet, and is held back until then: `last_failure` says
-    /// why.
+    /// The next attempt could not be sent yet, and is held back: until then, or until its
+    /// service takes requests again; `last_failure` says why.
     pub held_back: bool,
     /// It is a probe: attempts of the step have run out, and it looks what became of it.
     pub verifying: bool,

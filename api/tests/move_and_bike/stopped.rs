@@ -1,5 +1,6 @@
 //! With services as processes of their own, that are killed and started again.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::processes::{Server, migrated, run, text};
@@ -158,6 +159,33 @@ async fn d9_a_reservation_waits_for_a_point_service_that_is_gone_and_pays_once()
         assert_eq!((cancelled.status, &cancelled.body["reserveStatus"]), (200, &json!("예약취소")));
         assert_eq!(server.get("/points/10").await.body["totalPoint"], 8000);
     }
+    is_sound(database.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_that_long_could_not_be_given_back_are_within_seconds_of_their_service_coming_back()
+{
+    let database = migrated().await;
+    let mut point = Server::service("point", database.url());
+    let server = serve(database.url(), "bike", &[("point", &point)]);
+    ready(&server).await;
+    let reserved = json!({ "userId": "10", "bikeId": "1" });
+    assert_eq!(server.post("/reservations", reserved).await.status, 201);
+    server.until("/reservationDashboards/1", |row| row["reserveStatus"] == "예약시작").await;
+
+    point.kill();
+    server.post("/reservations/1/cancel", json!({})).await;
+    let alarm = |saga: &Value| -> Option<DateTime<Utc>> {
+        let held = saga["activities"].as_array()?.iter().find(|step| step["held_back"] == true)?;
+        held["retry_at"].as_str()?.parse().ok()
+    };
+    // Each time that it rings in vain the next is further away.
+    let far = |saga: &Value| alarm(saga) > Some(Utc::now() + TimeDelta::seconds(12));
+    let held = server.until("/v1/workflows/bike.reservation.1", far).await;
+    point.revive("point", database.url());
+    server.until("/points/10", |points| points["totalPoint"] == 8000).await;
+    assert!(Some(Utc::now()) < alarm(&held), "it did not wait for its alarm");
+    server.until("/v1/workflows/bike.reservation.1", |saga| saga["status"] == "cancelled").await;
     is_sound(database.url());
 }
 

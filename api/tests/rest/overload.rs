@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use hansom_activities::breaker::BreakerSettings;
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, Setup};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 async fn metric(rig: &Rig, name: &str) -> String {
     let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
@@ -122,5 +125,37 @@ async fn an_open_breaker_is_seen_and_holds_attempts_back_until_its_service_has_r
     assert!(count("held_back") >= 1 && count("attempt_failed") == 0, "{history}");
     let rejected = metric(&rig, "hansom_breaker_rejected_total{service=\"bank\"} ").await;
     assert!(rejected.parse::<u32>().unwrap() >= 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_breaker_has_held_back_for_long_goes_on_within_seconds_of_its_closing() {
+    let settings = BreakerSettings { open: SECOND, ..BreakerSettings::default() };
+    let rig = Rig::set_up(&Setup { breaker: Some(settings), ..Setup::default() }).await;
+    rig.break_bank(true);
+    for n in 0..20 {
+        rig.start_trip(&format!("t{n}"), 1).await;
+    }
+    // Of one of them, at least; each time that it is held back its alarm is further away.
+    let alarm = loop {
+        let now = Utc::now();
+        let mut held = Vec::new();
+        for n in 0..20 {
+            let trip = rig.get(&format!("/v1/workflows/t{n}")).await.body;
+            let charge = trip["activities"][0].clone();
+            let at = charge["retry_at"].as_str().filter(|_| charge["held_back"] == true);
+            held.extend(at.map(|at| at.parse::<DateTime<Utc>>().expect("a time")));
+        }
+        if let Some(alarm) = held.into_iter().max().filter(|at| *at > now + 15 * SECOND) {
+            break alarm;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    rig.break_bank(false);
+    for n in 0..20 {
+        rig.until(&format!("t{n}"), |trip| trip["activities"] == json!([])).await;
+    }
+    assert_eq!(breaker(&rig, "charge").await["state"], "closed");
+    assert!(Utc::now() < alarm - 5 * SECOND, "nobody waited for {alarm}");
     rig.stop().await;
 }

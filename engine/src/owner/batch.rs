@@ -10,6 +10,7 @@ use hansom_core::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
+use super::held::Alarm;
 use super::kin::{Heir, Kin};
 use crate::address::{Address, Part};
 
@@ -45,6 +46,8 @@ pub(crate) struct After {
     pub(crate) consumed: Vec<(Part, Uuid, String)>,
     /// Alarms that ring from now on: when, which, and whose.
     pub(crate) alarms: Vec<(Timestamp, Seq, Arc<Address>)>,
+    /// Steps that are held back from now on.
+    pub(super) held: Vec<HeldStep>,
     pub(crate) touched: Vec<Uuid>,
     /// Steps that have ended, of which heartbeats are kept.
     pub(crate) silent: Vec<(Part, Uuid, Seq)>,
@@ -102,6 +105,14 @@ pub(crate) struct AlarmRow {
     pub(crate) address: Arc<Address>,
     pub(crate) seq: Seq,
     pub(crate) due: Timestamp,
+}
+
+/// A step that is held back until an alarm, if it cannot be sent before.
+#[derive(Debug)]
+pub(super) struct HeldStep {
+    pub(super) activity: String,
+    pub(super) alarm: Alarm,
+    pub(super) address: Arc<Address>,
 }
 
 /// Whom to tell that a workflow is started.

@@ -48,6 +48,7 @@ pub(crate) struct Message {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) run: Uuid,
+    pub(crate) activity: String,
     pub(crate) seq: Seq,
     pub(crate) attempt: u32,
     pub(crate) ended: Attempt,

@@ -71,7 +71,7 @@ impl Owner {
         let mut run = run.with_views(fold);
         let panics = wakes.iter().find_map(|wake| match wake {
             Wake::Body(panics) => Some(*panics),
-            Wake::Alarm(..) | Wake::Message(_) => None,
+            Wake::Alarm(..) | Wake::Early(..) | Wake::Message(_) => None,
         });
         // Once it is past that place, the next one is another.
         run.panics = panics.filter(|_| run.machine.fault().is_some()).unwrap_or_default();

@@ -20,6 +20,7 @@
 
 mod batch;
 mod heirs;
+mod held;
 mod intake;
 mod kin;
 mod memory;
@@ -40,6 +41,7 @@ use uuid::Uuid;
 
 pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, first_row};
 use heirs::Heirs;
+use held::Held;
 pub(crate) use intake::{Answer, Message, NewStart, Stored};
 pub(crate) use kin::{Heir, Kin, NewChild, Sent};
 use resident::{Resident, Scene};
@@ -76,6 +78,8 @@ struct Alarms {
     near: BTreeMap<(Timestamp, Uuid, Seq), Arc<Address>>,
     /// All alarms due before this are near, or being read, once they are committed.
     horizon: Timestamp,
+    /// Those of steps that may be tried before they ring.
+    held: Held,
 }
 
 struct Commits {
@@ -91,7 +95,11 @@ impl Owner {
             registry,
             parts: HashMap::new(),
             runs: Runs::default(),
-            alarms: Alarms { near: BTreeMap::new(), horizon: Timestamp::default() },
+            alarms: Alarms {
+                near: BTreeMap::new(),
+                horizon: Timestamp::default(),
+                held: Held::default(),
+            },
             consuming: HashSet::new(),
             commits: Commits { gathering: Batch::following(0), in_flight: None, done: 0 },
             random: SmallRng::seed_from_u64(seed),
@@ -145,6 +153,7 @@ impl Owner {
         self.parts.retain(|part, _| !parts.contains(part));
         self.runs.forget(&parts);
         self.alarms.near.retain(|_, address| !parts.contains(&address.part));
+        self.alarms.held.forget(&parts);
         self.consuming.retain(|(part, ..)| !parts.contains(part));
         self.replays.retain(|_, address| !parts.contains(&address.part));
         self.heirs.forget(&parts);
@@ -192,7 +201,8 @@ impl Owner {
 
     /// An attempt was answered.
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
-        let Answer { run, seq, attempt, ended, said } = answer;
+        let Answer { run, activity, seq, attempt, ended, said } = answer;
+        let follow = self.alarms.held.hear(&activity, &ended, now);
         self.with(run, now, |run, scene| {
             let goes_on = matches!(ended, Attempt::Failed { .. } | Attempt::Unavailable { .. });
             let over = !goes_on && run.machine.awaits(seq, attempt);
@@ -201,6 +211,7 @@ impl Owner {
             }
             run.answer(seq, attempt, ended, scene);
         });
+        self.try_early(follow, now);
     }
 
     /// A message was found in the inbox, and perhaps an heir of the run that it was sent to.
@@ -216,9 +227,11 @@ impl Owner {
         }
     }
 
-    /// All alarms due by `now` ring.
+    /// All alarms due by `now` ring, and what is held back is tried again where it is time.
     pub(crate) fn ring(&mut self, now: Timestamp) {
         self.replay(now);
+        let turns = self.alarms.held.look(now);
+        self.try_early(turns, now);
         while let Some(entry) = self.alarms.near.first_entry() {
             let (due, _, seq) = *entry.key();
             if due > now {
@@ -229,11 +242,11 @@ impl Owner {
         }
     }
 
-    /// When the next alarm rings.
+    /// When there is something to ring.
     pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
         let alarm = self.alarms.near.keys().next().map(|(due, ..)| *due);
         let replay = self.replays.keys().next().map(|(due, _)| *due);
-        alarm.into_iter().chain(replay).min()
+        alarm.into_iter().chain(replay).chain(self.alarms.held.next_look()).min()
     }
 
     /// The alarms due before `horizon` are about to be read: what is set from
@@ -276,6 +289,8 @@ impl Owner {
         }
         let set = batch.alarms_set.iter();
         let set = set.filter(|row| !dropped.contains(&(row.due, row.address.run, row.seq)));
+        batch.after.held.retain(|step| !dropped.contains(&step.alarm));
+        self.alarms.held.drop_alarms(&dropped);
         batch.after.alarms = set.map(|row| (row.due, row.seq, Arc::clone(&row.address))).collect();
         batch.after.heirs.clone_from(&batch.kin.heirs);
         batch.after.forget_overtaken();
@@ -313,6 +328,11 @@ impl Owner {
             let mine = self.parts.contains_key(&address.part) && !lost.contains(&address.run);
             if mine && due <= self.alarms.horizon {
                 self.alarms.near.insert((due, address.run, seq), address);
+            }
+        }
+        for step in after.held.drain(..) {
+            if self.parts.contains_key(&step.address.part) {
+                self.alarms.held.hold(step, now);
             }
         }
         for (run, reply, _permit) in after.replies.drain(..) {

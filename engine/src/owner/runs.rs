@@ -42,6 +42,8 @@ pub(crate) enum Entry {
 pub(crate) enum Wake {
     /// A timer or a retry, and when it was due.
     Alarm(Seq, Timestamp),
+    /// It may try a step that it holds back until then.
+    Early(Seq, Timestamp),
     /// A message.
     Message(Message),
     /// Its body begins anew; so often it has panicked where it is.
@@ -177,11 +179,11 @@ impl Runs {
         let Some(Entry::Loading(_, wakes)) = self.entries.get_mut(&run) else { return Vec::new() };
         let messages = wakes.extract_if(.., |wake| match wake {
             Wake::Message(message) => message.is_for_heirs(),
-            Wake::Alarm(..) | Wake::Body(_) => false,
+            Wake::Alarm(..) | Wake::Early(..) | Wake::Body(_) => false,
         });
         let message = |wake| match wake {
             Wake::Message(message) => Some(message),
-            Wake::Alarm(..) | Wake::Body(_) => None,
+            Wake::Alarm(..) | Wake::Early(..) | Wake::Body(_) => None,
         };
         messages.filter_map(message).collect()
     }
@@ -276,6 +278,7 @@ impl Wake {
                     run.tell(event, scene);
                 }
             }
+            Self::Early(seq, due) => run.try_early(seq, due, scene),
             // It has been told before it was taken up.
             Self::Body(_) => {}
         }
@@ -288,7 +291,7 @@ impl Wake {
                 batch.alarms_dropped.push((address.part, address.run, seq, due));
             }
             Self::Message(message) => batch.consume(&message.address, message.key),
-            Self::Body(_) => {}
+            Self::Early(..) | Self::Body(_) => {}
         }
     }
 }

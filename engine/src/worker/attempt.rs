@@ -67,7 +67,7 @@ impl Attempts {
             ),
             Attempt::Done(_) | Attempt::Refused(_) => {}
         }
-        Some(Answer { run: address.run, seq, attempt, ended, said })
+        Some(Answer { run: address.run, activity: call.activity, seq, attempt, ended, said })
     }
 
     async fn make_plain(&self, dispatch: &Dispatch) -> (Attempt, bool) {

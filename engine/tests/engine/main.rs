@@ -10,6 +10,7 @@ mod exactly_once;
 mod failures;
 mod fencing;
 mod heartbeats;
+mod held;
 mod kin;
 mod kit;
 mod legacies;

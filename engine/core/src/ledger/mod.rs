@@ -349,6 +349,29 @@ impl Ledger {
         self.running.values_mut().for_each(|running| running.doubt());
     }
 
+    /// A step that is held back is tried before its alarm rings, which stays. False when it is
+    /// not held back, or is under way.
+    pub fn try_early(&mut self, seq: Seq) -> bool {
+        let Some(running) = self.running.get_mut(&seq).filter(|running| running.held > 0) else {
+            return false;
+        };
+        let waits = running.retry_at.take().is_some();
+        if waits {
+            self.news.dispatch.push(seq);
+        }
+        waits
+    }
+
+    /// What was tried before its alarm rang was not sent, and goes on waiting for that. False
+    /// when it has rung by now.
+    pub fn hold_on(&mut self, seq: Seq) -> bool {
+        let alarm = self.alarms.get(&seq).copied();
+        if let (Some(running), Some(_)) = (self.running.get_mut(&seq), alarm) {
+            running.retry_at = alarm;
+        }
+        alarm.is_some()
+    }
+
     /// An alarm rang: a retry becomes due, or a timer is to fire.
     pub fn ring(&mut self, seq: Seq) -> Rang {
         if !self.alarms.contains_key(&seq) {
@@ -358,9 +381,11 @@ impl Ledger {
             return Rang::Deadline;
         }
         let Some(running) = self.running.get_mut(&seq) else { return Rang::Timer };
-        running.retry_at = None;
+        // Else it was tried early, and is under way.
+        if running.retry_at.take().is_some() {
+            self.news.dispatch.push(seq);
+        }
         self.drop_alarm(seq);
-        self.news.dispatch.push(seq);
         Rang::Retry
     }
 

@@ -229,7 +229,7 @@ pub enum Rang {
     Nothing,
     /// A body's timer: deliver [`crate::Event::Fired`].
     Timer,
-    /// The next attempt of an activity is due; it is in the news.
+    /// The next attempt of an activity is due; it is in the news, unless it is under way.
     Retry,
     /// The run's deadline: deliver [`crate::Event::DeadlinePassed`].
     Deadline,

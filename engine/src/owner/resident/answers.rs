@@ -1,10 +1,13 @@
 //! What the end of an attempt means, and what an alarm.
 
+use std::sync::Arc;
+
 use hansom_core::{
-    Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, StuckReason, Timestamp,
-    Verdict, WhenUnavailable,
+    Attempt, Direction, Event, OnUnknown, Payload, Rang, Running, Seq, Status, StuckReason,
+    Timestamp, Verdict, WhenUnavailable,
 };
 
+use super::super::batch::HeldStep;
 use super::{Resident, Scene};
 
 impl Resident {
@@ -22,6 +25,9 @@ impl Resident {
         }
         self.in_flight.remove(&seq);
         self.elsewhere.remove(&seq);
+        if matches!(answer, Attempt::Unavailable { .. }) && self.stays_held(seq) {
+            return;
+        }
         let running = &self.machine.ledger().running()[&seq];
         let event = match (answer, running.direction) {
             (Attempt::Done(verdict), Direction::Verify) => self.verified(seq, &verdict, scene),
@@ -40,6 +46,11 @@ impl Resident {
                 self.held_back(seq, &reason, after, scene)
             }
         };
+        if let Event::HeldBack { retry_at, .. } = event {
+            let (activity, address) = (running.call.activity.clone(), Arc::clone(&self.address));
+            let alarm = (retry_at, address.run, seq);
+            scene.batch.after.held.push(HeldStep { activity, alarm, address });
+        }
         self.tell(event, scene);
     }
 
@@ -109,6 +120,24 @@ impl Resident {
             }
             _ if given_up => unknown(seq, running, running.made_before(), reason),
             _ => self.exhausted(seq, running.made_before(), reason, scene),
+        }
+    }
+
+    /// What was tried ahead of its alarm was not sent: it is held as it was. Not when its run
+    /// unwinds by now: then nobody tries an action again.
+    fn stays_held(&mut self, seq: Seq) -> bool {
+        let ledger = self.machine.ledger_mut();
+        let given_up =
+            ledger.cause().is_some() && ledger.running()[&seq].direction != Direction::Undo;
+        !given_up && ledger.hold_on(seq)
+    }
+
+    /// A step that is held back until `due` is tried before.
+    pub(crate) fn try_early(&mut self, seq: Seq, due: Timestamp, scene: &mut Scene<'_>) {
+        let ledger = self.machine.ledger_mut();
+        let holds = ledger.alarms().get(&seq) == Some(&due);
+        if holds && scene.dispatch && ledger.status() != Status::Stuck && ledger.try_early(seq) {
+            self.settle(scene);
         }
     }
 

@@ -83,7 +83,9 @@ fn made(event: &Event, before: &Ledger, at: Timestamp) {
     {
         let running = &before.running()[seq];
         assert_eq!(running.attempt, *attempt, "attempts are counted one by one");
-        assert!(running.retry_at.is_none_or(|due| due <= at), "it was not due: {event:?}");
+        let early = running.held > 0 && !matches!(event, Event::HeldBack { .. });
+        let due = early || running.retry_at.is_none_or(|due| due <= at);
+        assert!(due, "it was not due: {event:?}");
         let lost = matches!(event, Event::AttemptLost { .. });
         let far = [Far::NAME, Unfar::NAME].contains(&running.call.activity.as_str());
         assert!(!(lost && far), "an attempt elsewhere is not lost with its owner: {event:?}");

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Direction, Event, Ledger, Seq, Status, Timestamp, UndoStatus};
+use hansom_core::{Event, Ledger, Seq, Status, Timestamp, UndoStatus};
 use uuid::Uuid;
 
 use super::super::{AlarmRow, Batch, Cached, Dispatch, Kin, Stored};
@@ -300,21 +300,25 @@ impl Database {
         self.history(run).iter().flat_map(|(_, events)| events)
     }
 
-    /// No effect without a committed intent, and none before it is due.
+    /// No effect without a committed intent, and none before it is due; what is held back may be
+    /// tried at any time.
     pub(super) fn intends(&self, dispatch: &Dispatch, now: Timestamp) -> bool {
         let ledger = self.ledger(dispatch.address.run);
         let Some(running) = ledger.running().get(&dispatch.seq) else {
             // Another attempt was answered meanwhile: this one has the same key.
             return self.answered(dispatch);
         };
-        // One of the same number was held back meanwhile: history says that another may be out.
-        // Of undos and probes nothing follows from that, and it does not say so.
-        let acts = running.direction == Direction::Do;
-        let out = running.held > 0 && (running.sent || !acts);
-        let due = out || running.retry_at.is_none_or(|due| due <= now);
+        let due = running.held > 0 || running.retry_at.is_none_or(|due| due <= now);
         let last = running.attempt == dispatch.attempt && due;
         let call = running.call == dispatch.call || running.probe.is_none();
         call && (last || running.attempt > dispatch.attempt)
+    }
+
+    /// Whether it is held back until later than `now`.
+    pub(super) fn is_held(&self, dispatch: &Dispatch, now: Timestamp) -> bool {
+        let ledger = self.ledger(dispatch.address.run);
+        let running = ledger.running().get(&dispatch.seq);
+        running.is_some_and(|running| running.held > 0 && running.retry_at > Some(now))
     }
 
     fn answered(&self, dispatch: &Dispatch) -> bool {

@@ -29,7 +29,7 @@ impl World {
             }
             let busy = self.database.rows().any(|row| !row.cached.status.is_closed());
             if !busy && self.database.inbox_is_empty() && round > 10 {
-                return;
+                return self.nothing_is_held();
             }
             // First what is near, then what sleeps.
             self.database.pass(Duration::from_millis(if round < 40 { 1_500 } else { 9_000 }));
@@ -40,6 +40,12 @@ impl World {
             eprintln!("open: {:?} {:?} {history:#?}", row.address, row.cached);
         }
         panic!("a run, or a message, is forgotten");
+    }
+
+    fn nothing_is_held(&self) {
+        for worker in &self.workers {
+            assert!(worker.owner.holds_nothing(), "a step of a run that is over is held back");
+        }
     }
 
     fn settle_worker(&mut self, at: usize) {

@@ -37,6 +37,7 @@ const ALL: &[&str] = &[
     "held back after an attempt",
     "held back, and perhaps sent before",
     "held back until its run unwound",
+    "held back, and tried early",
     "does not wait, and is not sent",
     "stuck: undo exhausted",
     "stuck: poison",

@@ -195,6 +195,8 @@ impl Worker {
                 "an effect without an intent, or too early: {dispatch:?} {now:?} {:#?}",
                 database.history(dispatch.address.run)
             );
+            let early = database.is_held(dispatch, now);
+            tally.saw_times("held back, and tried early", usize::from(early));
         }
         self.attempts.extend(after.dispatches);
         self.outbox.send(self.name, elsewhere);
@@ -209,10 +211,12 @@ impl Worker {
     pub(super) fn answer(&mut self, index: usize, answer: Attempt, again: bool, now: Timestamp) {
         let dispatch = &self.attempts[index];
         let (run, seq, attempt) = (dispatch.address.run, dispatch.seq, dispatch.attempt);
+        let activity = dispatch.call.activity.clone();
         if !again {
             self.attempts.swap_remove(index);
         }
-        self.owner.answer(Answer { run, seq, attempt, ended: answer, said: false }, now);
+        let answer = Answer { run, activity, seq, attempt, ended: answer, said: false };
+        self.owner.answer(answer, now);
     }
 
     /// Reads for whatever is wanted; what was read arrives later.

@@ -1,6 +1,6 @@
 //! Attempts that cannot be sent, and what is known of them.
 
-use hansom_core::{Attempt, Event};
+use hansom_core::{Attempt, Event, Payload, Status, Timestamp};
 
 use super::super::saga::Step;
 use super::super::worker::Worker;
@@ -75,7 +75,7 @@ fn a_step_that_does_not_wait_ends_without_an_attempt_and_one_that_was_tried_is_u
 fn an_undo_waits_for_its_service() {
     let mut stage = Stage::new(&[Step::Do, Step::Fail]);
     let mut worker = stage.owner();
-    let done = Attempt::Done(hansom_core::Payload::of(&()).unwrap());
+    let done = Attempt::Done(Payload::of(&()).unwrap());
     worker.answer(0, done, false, stage.now());
     stage.commit(&mut worker);
     for _ in 0..50 {
@@ -136,4 +136,88 @@ fn what_was_held_back_and_has_left_memory_is_known_not_to_have_been_sent() {
     stage.database.send(&stage.address, "cancel".to_owned(), None, None);
     stage.look(&mut two);
     assert_eq!((stage.happened(unsent), stage.happened(unknown)), (1, 0));
+}
+
+/// Held back until an alarm that is half a minute away or more.
+fn held_for_long(stage: &mut Stage) -> Worker {
+    let mut worker = stage.owner();
+    hold_back(stage, &mut worker);
+    while due(stage) < Some(stage.now().after(30 * SECOND)) {
+        ring(stage, &mut worker);
+        hold_back(stage, &mut worker);
+    }
+    worker
+}
+
+fn due(stage: &Stage) -> Option<Timestamp> {
+    stage.database.ledger(stage.address.run).alarms().values().next().copied()
+}
+
+/// Time passes.
+fn pass(stage: &mut Stage, worker: &mut Worker, seconds: u32) {
+    stage.wait(seconds * SECOND);
+    worker.owner.ring(stage.now());
+    stage.commit(worker);
+}
+
+fn held(event: &Event) -> bool {
+    matches!(event, Event::HeldBack { .. })
+}
+
+#[test]
+fn what_is_held_back_is_tried_before_its_alarm_and_leaves_no_trace_unless_it_is_sent() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut worker = held_for_long(&mut stage);
+    let before = (due(&stage), stage.happened(held));
+    pass(&mut stage, &mut worker, 3);
+    assert_eq!(worker.attempts[0].attempt, 1, "it is tried");
+    hold_back(&mut stage, &mut worker);
+    assert_eq!((due(&stage), stage.happened(held)), before);
+    pass(&mut stage, &mut worker, 10);
+    assert!(worker.attempts.is_empty(), "its service has said when");
+    pass(&mut stage, &mut worker, 11);
+    worker.answer(0, Attempt::Done(Payload::of(&()).unwrap()), false, stage.now());
+    stage.commit(&mut worker);
+    assert!(Some(stage.now()) < before.0 && due(&stage).is_none(), "before its alarm");
+    assert!(stage.database.rows().all(|row| row.cached.status == Status::Completed));
+}
+
+#[test]
+fn an_alarm_that_rings_while_its_step_is_tried_makes_no_second_attempt() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut worker = held_for_long(&mut stage);
+    let times = stage.happened(held);
+    pass(&mut stage, &mut worker, 3);
+    ring(&mut stage, &mut worker);
+    assert_eq!((worker.attempts.len(), stage.happened(held)), (1, times));
+    hold_back(&mut stage, &mut worker);
+    assert_eq!(stage.happened(held), times + 1, "it has no alarm any more");
+    ring(&mut stage, &mut worker);
+    assert_eq!(worker.attempts[0].attempt, 1);
+}
+
+#[test]
+fn a_run_that_unwinds_waits_for_what_was_tried_early() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut worker = held_for_long(&mut stage);
+    pass(&mut stage, &mut worker, 3);
+    stage.database.send(&stage.address, "cancel".to_owned(), None, None);
+    stage.look(&mut worker);
+    assert_eq!((stage.happened(unsent), stage.happened(unknown)), (0, 0), "it may be sent");
+    hold_back(&mut stage, &mut worker);
+    assert_eq!((stage.happened(unsent), stage.happened(unknown)), (1, 0), "it was not");
+}
+
+#[test]
+fn what_was_tried_early_by_an_owner_that_was_lost_counts_as_sent() {
+    let mut stage = Stage::new(&[Step::Do]);
+    let mut one = held_for_long(&mut stage);
+    pass(&mut stage, &mut one, 3);
+    assert_eq!(one.attempts.len(), 1);
+    stage.database.bury(one.name, true);
+    let mut two = stage.owner();
+    assert!(two.attempts.is_empty(), "it waits for the alarm");
+    stage.database.send(&stage.address, "cancel".to_owned(), None, None);
+    stage.look(&mut two);
+    assert_eq!((stage.happened(unsent), stage.happened(unknown)), (0, 1));
 }

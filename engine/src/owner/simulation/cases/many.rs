@@ -1,14 +1,15 @@
 //! Many runs in one batch: what one of them costs does not grow with the others, and a batch has
 //! its end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hansom_core::{Child, Event, ParentClose, Payload, Seq, StartChild, Timestamp};
+use hansom_core::{Attempt, Child, Event, ParentClose, Payload, Seq, StartChild, Timestamp};
 use tokio::sync::oneshot::channel;
 use uuid::Uuid;
 
-use super::super::super::{Batch, Message, NewStart, Owner};
+use super::super::super::{Answer, Batch, Dispatch, Message, NewStart, Owner};
 use super::super::contracts;
 use super::super::saga::{self, Step};
 use crate::address::Address;
@@ -92,6 +93,44 @@ fn a_run_that_ends_costs_the_same_however_many_attempts_are_due_and_its_own_is_n
         assert_eq!(due, [format!("w-{MANY}")], "the one that nobody has ended");
         times
     });
+}
+
+#[test]
+fn a_service_that_comes_back_is_asked_for_as_much_as_it_answers_and_not_for_all_at_once() {
+    const HELD: u32 = 1_000;
+    let mut owner = owner();
+    let mut time = Timestamp(1);
+    for n in 0..HELD {
+        start(&mut owner, n, &[Step::Do], None);
+    }
+    let commit = |owner: &mut Owner, now| {
+        let _sealed = owner.seal();
+        owner.committed(&[], now).dispatches
+    };
+    let answer = |owner: &mut Owner, dispatch: Dispatch, ended, now| {
+        let Dispatch { address, seq, attempt, call, .. } = dispatch;
+        let (run, activity) = (address.run, call.activity);
+        owner.answer(Answer { run, activity, seq, attempt, ended, said: false }, now);
+    };
+    let after = Some(Duration::from_mins(10));
+    for dispatch in commit(&mut owner, time) {
+        let ended = Attempt::Unavailable { reason: "down".to_owned(), after };
+        answer(&mut owner, dispatch, ended, time);
+    }
+    assert!(commit(&mut owner, time).is_empty());
+    time = time.after(Duration::from_secs(3));
+    owner.ring(time);
+    let mut under_way = VecDeque::from(commit(&mut owner, time));
+    let (mut answered, mut most) = (0, 0);
+    while let Some(dispatch) = under_way.pop_front() {
+        most = most.max(under_way.len() + 1);
+        answered += 1;
+        answer(&mut owner, dispatch, Attempt::Done(Payload::of(&()).unwrap()), time);
+        under_way.extend(commit(&mut owner, time));
+    }
+    assert_eq!(answered, HELD, "one brings the next, without an alarm");
+    assert!((16..=64).contains(&most), "{most} at a time");
+    assert!(owner.holds_nothing());
 }
 
 fn large() -> Payload {

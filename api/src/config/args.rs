@@ -138,6 +138,7 @@ impl ConfigArgs {
             (Key::Lease, &server.lease),
             (Key::WorkerThreads, &server.worker_threads),
             (Key::Remote, &server.remote),
+            (Key::MaxBacklog, &server.max_backlog),
             (Key::Log, &log.log),
             (Key::LogFormat, &log.log_format),
         ];

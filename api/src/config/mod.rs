@@ -148,7 +148,7 @@ impl Config {
                 max_backlog: read.get(Key::MaxBacklog, backlog).unwrap_or(20_000),
                 services: services::ALL
                     .iter()
-                    .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), url)?)))
+                    .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), plain)?)))
                     .collect(),
             },
             log: Logging {
@@ -172,8 +172,11 @@ impl Reader<'_> {
         match parse(&given.text) {
             Ok(value) => Some(value),
             Err(why) => {
-                let shown =
-                    if key == Key::DatabaseUrl { mask(&given.text) } else { given.text.clone() };
+                let shown = match key {
+                    Key::DatabaseUrl => mask(&given.text),
+                    Key::Service(_) | Key::Url => bare(&given.text).to_owned(),
+                    _ => given.text.clone(),
+                };
                 self.wrong.push(format!("{}: `{}`: {why}", given.origin, shown.escape_debug()));
                 None
             }
@@ -292,6 +295,25 @@ fn url(text: &str) -> Result<String, String> {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err("a server is written as http://127.0.0.1:8088".to_owned())
+}
+
+/// A URL that may be read by whoever reads histories and logs: they say which service failed.
+fn plain(text: &str) -> Result<String, String> {
+    let url = url(text)?;
+    let parsed = reqwest::Url::parse(&url).map_err(|error| error.to_string())?;
+    let signs_in = !parsed.username().is_empty() || parsed.password().is_some();
+    if signs_in || parsed.query().is_some() || parsed.fragment().is_some() {
+        let why = "it is repeated in histories and logs, so it has neither user nor password, \
+                   neither query nor fragment";
+        return Err(why.to_owned());
+    }
+    Ok(url)
+}
+
+/// A URL, or of one that may have a secret in it no more than its scheme.
+fn bare(url: &str) -> &str {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if url.contains(['@', '?', '#']) { scheme } else { url }
 }
 
 #[cfg(test)]

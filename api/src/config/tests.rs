@@ -136,3 +136,35 @@ fn every_service_may_run_elsewhere_and_a_url_that_is_none_is_refused() {
     assert_eq!(wrong.len(), 1);
     assert!(wrong[0].starts_with("HANSOM_DRIVE_URL: `8084`"), "{wrong:?}");
 }
+
+#[test]
+fn a_service_whose_url_could_hold_a_secret_is_refused_and_the_secret_is_not_shown() {
+    for url in [
+        "http://me:s3cret@h:8083",
+        "http://s3cret@h:8083/pay",
+        "http://h:8083/?token=s3cret",
+        "http://h:8083/pay?token=me@s3cret",
+        "http://h:8083#s3cret",
+        "http://me:s3c/ret@h:8083",
+    ] {
+        let wrong = wrong(&environment(&[("HANSOM_PAYMENT_URL", url)]));
+        assert_eq!(wrong.len(), 1);
+        assert!(!wrong[0].contains("s3c") && wrong[0].contains("HANSOM_PAYMENT_URL"), "{wrong:?}");
+    }
+    let services = |url| {
+        let config = Config::resolve(&environment(&[("HANSOM_PAYMENT_URL", url)])).unwrap();
+        config.server.services["payment"].clone()
+    };
+    assert_eq!(services("https://h:8083/behind/a/proxy/"), "https://h:8083/behind/a/proxy");
+}
+
+#[test]
+fn a_bound_on_what_waits_is_read_from_its_flag() {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        config: ConfigArgs,
+    }
+    let line: Line = clap::Parser::parse_from(["hansom", "--max-backlog", "7"]);
+    assert_eq!(line.config.resolve().unwrap().server.max_backlog, 7);
+}

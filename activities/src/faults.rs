@@ -58,6 +58,17 @@ impl Switches {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
+    /// Sets what `change` makes of them, and nothing if it cannot; nobody sets any meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`.
+    pub fn change<E>(&self, change: impl FnOnce(Faults) -> Result<Faults, E>) -> Result<Faults, E> {
+        let mut faults = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *faults = change(*faults)?;
+        Ok(*faults)
+    }
+
     /// Returns when a request may be looked at, as the switches say, or why it will not be.
     pub async fn hold_up(&self) -> Result<(), Fault> {
         let faults = self.get();

@@ -34,9 +34,9 @@ export function faults(switches, more) {
   async function flip(button, service, kind) {
     if (button.getAttribute('aria-busy') === 'true') return;
     button.setAttribute('aria-busy', 'true');
-    const set = now[service] ?? {};
     const { is, on, off } = KINDS[kind];
-    const answer = await send('PUT', `/faults/${service}`, { ...set, ...(is(set) ? off : on) }, told);
+    // The others of the service stay as they are, which nobody here may know.
+    const answer = await send('PATCH', `/faults/${service}`, is(now[service] ?? {}) ? off : on, told);
     if (answer) draw({ ...now, [service]: answer.body });
     button.removeAttribute('aria-busy');
   }

@@ -79,3 +79,21 @@ async fn a_service_refuses_what_it_does_not_perform_and_stops_when_it_is_told_to
     assert_eq!(nameless.status.code(), Some(2), "{said}");
     assert!(said.contains("'drive'"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_flipped_leaves_the_others_of_its_service_as_they_are() {
+    let database = migrated().await;
+    let drive = Server::service("drive", database.url());
+    let at = ["--listen", "127.0.0.1:0", "--drive-url", &drive.url];
+    let server = Server::start_with(database.url(), &at);
+    let flip = async |switch: Value| server.send("PATCH", "/faults/drive", Some(switch)).await;
+    let all = |down| json!({ "down": down, "latency_ms": 50, "error_rate": 0.5, "decline": false, "lose_answer": true });
+    let set = json!({ "latency_ms": 50, "error_rate": 0.5, "lose_answer": true });
+    assert_eq!(server.post("/faults/drive", set).await.body, all(false));
+    assert_eq!(flip(json!({ "down": true })).await.body, all(true));
+    assert_eq!(flip(json!({ "down": false, "decline": true })).await.status, 400);
+    assert_eq!(flip(json!({ "dwon": false })).await.status, 422);
+    assert_eq!(flip(json!({ "down": null })).await.body, all(true), "nothing is asked for");
+    assert_eq!(flip(json!({ "down": false })).await.body, all(false));
+    assert_eq!(server.post("/faults/drive", json!({ "down": true })).await.body["latency_ms"], 0);
+}

@@ -14,6 +14,10 @@ pub struct Kind {
     pub setting: &'static str,
     /// The same as a flag, without its dashes.
     pub flag: &'static str,
+    /// The setting that says when its breaker opens.
+    pub breaker: &'static str,
+    /// The same as a flag, without its dashes.
+    pub breaker_flag: &'static str,
     /// Where it listens unless told otherwise: as in the documents.
     pub port: u16,
     /// Whether it can say no ([`crate::faults::Faults::decline`]).
@@ -39,6 +43,8 @@ macro_rules! kinds {
                 name: $name,
                 setting: concat!($name, "_url"),
                 flag: concat!($name, "-url"),
+                breaker: concat!($name, "_breaker"),
+                breaker_flag: concat!($name, "-breaker"),
                 port: $port,
                 declines: $declines,
                 about: $about,

@@ -62,7 +62,7 @@ pub(crate) fn registry(systems: &Systems, remote: &[String]) -> Result<Registry,
 impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
-        let systems = Systems::new(&pool, &server.services);
+        let systems = Systems::with_breakers(&pool, &server.services, &server.breakers);
         let registry = registry(&systems, &server.remote)?;
         let defaults = Settings::default();
         let settings = Settings {

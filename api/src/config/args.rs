@@ -72,13 +72,14 @@ pub struct LogArgs {
     log_format: Option<String>,
 }
 
-/// Where bundled services run: a flag for each of them.
+/// Where bundled services run, and when their breakers open: two flags for each of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServiceArgs(Vec<(&'static Kind, String)>);
+pub(super) struct ServiceArgs(Vec<(Key, String)>);
 
 impl Args for ServiceArgs {
     fn augment_args(command: Command) -> Command {
-        services::ALL.iter().fold(command, |command, kind| command.arg(url_of(kind)))
+        let args = services::ALL.iter().flat_map(|kind| [url_of(kind), breaker_of(kind)]);
+        args.fold(command, Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -88,9 +89,8 @@ impl Args for ServiceArgs {
 
 impl FromArgMatches for ServiceArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = services::ALL
-            .iter()
-            .filter_map(|kind| Some((*kind, matches.get_one::<String>(kind.setting)?.clone())));
+        let keys = services::ALL.iter().flat_map(|kind| Key::of_service(kind));
+        let given = keys.filter_map(|key| Some((key, matches.get_one(key.name()).cloned()?)));
         Ok(Self(given.collect()))
     }
 
@@ -101,15 +101,25 @@ impl FromArgMatches for ServiceArgs {
 }
 
 fn url_of(kind: &'static Kind) -> Arg {
-    let name = kind.name;
+    let (name, variable) = (kind.name, Key::Service(kind).variable());
     Arg::new(kind.setting)
         .long(kind.flag)
         .value_name("URL")
-        .help(format!(
-            "Where `hansom service {name}` runs, if not here [env: HANSOM_{}]",
-            kind.setting.to_uppercase()
-        ))
+        .help(format!("Where `hansom service {name}` runs, if not here [env: {variable}]"))
         .help_heading("Bundled services")
+}
+
+fn breaker_of(kind: &'static Kind) -> Arg {
+    let (name, variable) = (kind.name, Key::Breaker(kind).variable());
+    Arg::new(kind.breaker)
+        .long(kind.breaker_flag)
+        .value_name("WHEN")
+        .help(format!(
+            "When the breaker of {name} opens, as slow:610ms,window:10s,calls:20,failed:30,open:5s \
+             [env: {variable}]"
+        ))
+        .help_heading("Breakers of bundled services")
+        .hide_short_help(true)
 }
 
 impl DatabaseArgs {
@@ -143,8 +153,7 @@ impl ConfigArgs {
             (Key::LogFormat, &log.log_format),
         ];
         let flags = flags.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
-        let urls = services.0.iter().map(|(kind, url)| (Key::Service(kind), url.clone()));
-        let flags = flags.chain(urls);
+        let flags = flags.chain(services.0.iter().cloned());
         let sources = Sources::of_process(flags.collect(), database.config.as_deref());
         Config::resolve(&sources.map_err(|error| ConfigError(vec![error]))?)
     }

@@ -4,13 +4,16 @@
 //! ignored costs more than one that is refused.
 
 mod args;
+mod breaker;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use hansom_activities::breaker::BreakerSettings;
 use hansom_activities::service as services;
 
 pub use self::args::{ConfigArgs, DatabaseArgs, LogArgs, ServerArgs};
@@ -71,6 +74,8 @@ pub struct Server {
     pub max_backlog: usize,
     /// `HANSOM_<NAME>_URL`: bundled services that run elsewhere; by default all run here.
     pub services: Urls,
+    /// `HANSOM_<NAME>_BREAKER`: breakers that open at another time than by default, by service.
+    pub breakers: BTreeMap<&'static str, BreakerSettings>,
 }
 
 /// A façade.
@@ -149,6 +154,13 @@ impl Config {
                 services: services::ALL
                     .iter()
                     .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), plain)?)))
+                    .collect(),
+                breakers: services::ALL
+                    .iter()
+                    .filter_map(|kind| {
+                        let set = read.get(Key::Breaker(kind), breaker::breaker)?;
+                        Some((kind.name, set))
+                    })
                     .collect(),
             },
             log: Logging {

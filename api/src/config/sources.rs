@@ -32,6 +32,8 @@ pub enum Key {
     Url,
     /// Where a bundled service runs.
     Service(&'static Kind),
+    /// When the breaker of a bundled service opens.
+    Breaker(&'static Kind),
 }
 
 impl Key {
@@ -53,7 +55,13 @@ impl Key {
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::OWN.into_iter().chain(services::ALL.iter().map(|kind| Self::Service(kind)))
+        let of_services = services::ALL.iter().flat_map(|kind| Self::of_service(kind));
+        Self::OWN.into_iter().chain(of_services)
+    }
+
+    /// Those of a service.
+    pub(super) fn of_service(kind: &'static Kind) -> [Self; 2] {
+        [Self::Service(kind), Self::Breaker(kind)]
     }
 
     /// As it is written in `hansom.toml`.
@@ -72,10 +80,11 @@ impl Key {
             Self::LogFormat => "log_format",
             Self::Url => "url",
             Self::Service(kind) => kind.setting,
+            Self::Breaker(kind) => kind.breaker,
         }
     }
 
-    fn variable(self) -> String {
+    pub(super) fn variable(self) -> String {
         format!("HANSOM_{}", self.name().to_uppercase())
     }
 

@@ -159,12 +159,52 @@ fn a_service_whose_url_could_hold_a_secret_is_refused_and_the_secret_is_not_show
 }
 
 #[test]
-fn a_bound_on_what_waits_is_read_from_its_flag() {
+fn a_bound_on_what_waits_a_url_and_a_breaker_are_read_from_their_flags() {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
         config: ConfigArgs,
     }
-    let line: Line = clap::Parser::parse_from(["hansom", "--max-backlog", "7"]);
-    assert_eq!(line.config.resolve().unwrap().server.max_backlog, 7);
+    let flags = ["hansom", "--max-backlog", "7", "--payment-url", "http://h:1"];
+    let breaker = ["--drive-breaker", "calls:9"];
+    let line: Line = clap::Parser::parse_from(flags.into_iter().chain(breaker));
+    let server = line.config.resolve().unwrap().server;
+    assert_eq!((server.max_backlog, &*server.services["payment"]), (7, "http://h:1"));
+    assert_eq!(server.breakers["drive"].calls, 9);
+}
+
+#[test]
+fn the_breaker_of_a_service_opens_when_it_is_set_to() {
+    let mut sources = environment(&[("HANSOM_PAYMENT_BREAKER", "slow:2s, calls:5,failed:50%")]);
+    sources.file = file("payment_breaker = 'open:1m'\ndrive_breaker = 'open:1m,window:1m'").file;
+    let breakers = Config::resolve(&sources).unwrap().server.breakers;
+    let as_else = BreakerSettings::default();
+    let slow = Duration::from_secs(2);
+    let minute = Duration::from_mins(1);
+    let payment = BreakerSettings { slow, calls: 5, failed_percent: 50, ..as_else };
+    let drive = BreakerSettings { open: minute, window: minute, ..as_else };
+    assert_eq!(breakers, [("drive", drive), ("payment", payment)].into());
+}
+
+#[test]
+fn a_breaker_that_cannot_be_meant_is_refused() {
+    for (text, why) in [
+        ("", "a breaker is written as slow:610ms,window:10s,calls:20,failed:30,open:5s"),
+        ("slow", "a breaker is written as slow:610ms,window:10s,calls:20,failed:30,open:5s"),
+        (
+            "slwo:1s",
+            "it has no `slwo`, did you mean `slow`? (there are: slow, window, calls, failed, open)",
+        ),
+        ("open:5", "open: a duration needs a unit, as in 250ms, 5s, 10m, 2h or 7d"),
+        ("open:0s", "open: it is 10ms to 1h"),
+        ("calls:0", "calls: it is a whole number from 1 to 1000000"),
+        ("failed:101", "failed: it is a whole number from 1 to 100"),
+        ("open:1s,open:2s", "it says `open` twice"),
+    ] {
+        let wrong = wrong(&file(&format!("payment_breaker = '{text}'")));
+        assert_eq!(wrong, [format!("hansom.toml:1: payment_breaker: `{text}`: {why}")]);
+    }
+    let wrong = wrong(&file("paymnet_breaker = 'open:1s'"));
+    let near = "hansom.toml:1: `paymnet_breaker` is not a setting, did you mean `payment_breaker`?";
+    assert_eq!(wrong, [near]);
 }

@@ -84,6 +84,16 @@ fn all(pool: &PgPool) -> Vec<Bundled> {
 impl Systems {
     /// The services: those in `elsewhere` at their URLs, the others in this process.
     pub fn new(pool: &PgPool, elsewhere: &Urls) -> Self {
+        Self::with_breakers(pool, elsewhere, &BTreeMap::new())
+    }
+
+    /// The same, with these breakers; of services that are not named, the breakers are as in
+    /// [`BreakerSettings::default`].
+    pub fn with_breakers(
+        pool: &PgPool,
+        elsewhere: &Urls,
+        settings: &BTreeMap<&'static str, BreakerSettings>,
+    ) -> Self {
         let mut handlers = Handlers::default();
         let mut places = BTreeMap::new();
         let mut breakers = Breakers::default();
@@ -91,7 +101,8 @@ impl Systems {
             let name = bundled.service.kind.name;
             let url = elsewhere.get(name).cloned();
             let (place, performed) = bundled.at(url.map(Elsewhere::new));
-            let guarded = breakers.guard(name, BreakerSettings::default(), performed);
+            let settings = settings.get(name).copied().unwrap_or_default();
+            let guarded = breakers.guard(name, settings, performed);
             let breaker = breakers.get(name).expect("it has just been put there");
             places.insert(name, place.behind(breaker));
             handlers = handlers.and(guarded);

@@ -93,8 +93,11 @@ async fn an_open_breaker_is_seen_and_holds_attempts_back_until_its_service_has_r
     let settings = BreakerSettings { open, ..BreakerSettings::default() };
     let rig = Rig::set_up(&Setup { breaker: Some(settings), ..Setup::default() }).await;
     assert_eq!(breaker(&rig, "book").await, Value::Null);
-    let closed =
-        json!({"service": "bank", "state": "closed", "calls": 0, "failed": 0, "retry_at": null});
+    let settings = json!({ "slow": "610ms", "window": "10s", "calls": 20, "failed_percent": 30, "open": "2s" });
+    let closed = json!({
+        "service": "bank", "state": "closed", "calls": 0, "failed": 0, "retry_at": null,
+        "settings": settings,
+    });
     assert_eq!(breaker(&rig, "charge").await, closed);
     rig.break_bank(true);
     for n in 0..20 {

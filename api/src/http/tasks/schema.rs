@@ -7,6 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::duration;
+
 /// What a worker asks for: `queue` or `queues`.
 #[derive(ToSchema)]
 pub struct ClaimTasks {
@@ -151,6 +153,23 @@ pub struct Breaker {
     pub failed: u32,
     /// While it is open: when the next attempt is let through.
     pub retry_at: Option<DateTime<Utc>>,
+    /// When it opens, and for how long.
+    pub settings: BreakerSettings,
+}
+
+/// When a breaker opens, and for how long.
+#[derive(ToSchema, Serialize)]
+pub struct BreakerSettings {
+    /// An attempt that takes longer has failed.
+    pub slow: String,
+    /// So far back attempts are counted.
+    pub window: String,
+    /// With fewer attempts it stays closed.
+    pub calls: u32,
+    /// It opens where so many of a hundred have failed.
+    pub failed_percent: u32,
+    /// For so long it lets none through.
+    pub open: String,
 }
 
 impl Breaker {
@@ -162,7 +181,15 @@ impl Breaker {
         };
         let service = breaker.service().to_owned();
         let Counts { calls, failed } = counts;
-        Self { service, state: state.name(), calls, failed, retry_at }
+        let settings = breaker.settings();
+        let settings = BreakerSettings {
+            slow: duration::show(settings.slow),
+            window: duration::show(settings.window),
+            calls: settings.calls,
+            failed_percent: settings.failed_percent,
+            open: duration::show(settings.open),
+        };
+        Self { service, state: state.name(), calls, failed, retry_at, settings }
     }
 }
 

@@ -174,7 +174,8 @@ pub(crate) async fn runs(
 }
 
 /// Writes a row that follows from the first `read` events of its run, unless the one that is
-/// there follows from more. Answers whether it did.
+/// there follows from more. Answers whether it did. Whoever hears of changes hears of it only if
+/// it says something else than the one that was there.
 pub(crate) async fn put(
     pool: &PgPool,
     address: &Address,
@@ -188,7 +189,9 @@ pub(crate) async fn put(
          on conflict (part, namespace, workflow_id, view) do update
          set run_no = excluded.run_no, run = excluded.run, key = excluded.key,
              fields = excluded.fields, events = excluded.events,
-             changed_at = excluded.changed_at, xact = excluded.xact
+             changed_at = excluded.changed_at,
+             xact = case when (v.run, v.key, v.fields) = (excluded.run, excluded.key, excluded.fields)
+                         then v.xact else excluded.xact end
          where (v.run_no, v.events) <= (excluded.run_no, $11)",
         address.part,
         &*address.namespace,

@@ -261,6 +261,25 @@ async fn a_rebuild_writes_over_what_is_wrong_and_old_but_not_over_what_follows_f
 }
 
 #[tokio::test]
+async fn a_rebuild_tells_only_of_rows_that_say_something_else_by_then() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world).await;
+    for count in [1, 2] {
+        client.start::<Roll>(&format!("roll-{count}"), &count).await.unwrap();
+    }
+    until("both are there", async || rows(&sql).await.len() == 2).await;
+    let from = client.view_changes("rolls", None, 9).await.unwrap().cursor;
+    for (spoiled, told) in [("where false", vec![]), ("where key = 2", vec![2])] {
+        let spoil = format!("update hansom.view set fields = '{{}}' {spoiled}");
+        sqlx::query(sqlx::AssertSqlSafe(spoil)).execute(&sql).await.unwrap();
+        let report = rebuild(&sql, &registry(&world), None, |_| {}).await.unwrap();
+        assert_eq!((report.rows(), changes(&client, &from, 9).await.0), (2, told));
+    }
+    worker.drain().await;
+}
+
+#[tokio::test]
 async fn rows_are_found_by_their_fields_and_turned_over_by_their_keys() {
     let (database, world) = (fresh().await, World::default());
     let (worker, client) = worker(&database, &world).await;

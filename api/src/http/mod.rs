@@ -3,7 +3,7 @@
 pub mod body;
 mod cursor;
 pub mod errors;
-mod health;
+pub(crate) mod health;
 mod json;
 pub mod kinds;
 pub(crate) mod layers;

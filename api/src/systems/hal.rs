@@ -1,5 +1,7 @@
 //! HAL, as Spring Data REST writes it.
 
+use std::future::{Ready, ready};
+
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
@@ -9,6 +11,7 @@ use hansom_activities::page::{Page, Paged};
 use serde_json::{Value, json};
 
 use super::kinds;
+use crate::http::kinds::METHOD;
 use crate::http::problem::{Problem, echo};
 
 /// The largest page; a larger one is cut to it, as upstream does.
@@ -120,6 +123,13 @@ pub(super) fn not_found<R: Resource>(id: i64) -> Problem {
 /// The same, of something that this process need not show itself.
 pub(super) fn not_found_as(one: &str, id: i64) -> Problem {
     Problem::new(kinds::NOT_FOUND, format!("there is no {one} {id}"))
+}
+
+/// What is done another way: 405, with what does it instead.
+pub(super) fn instead(
+    what: &'static str,
+) -> impl FnOnce() -> Ready<Problem> + Clone + Send + Sync + 'static {
+    move || ready(Problem::new(METHOD, what))
 }
 
 /// The id in the path.

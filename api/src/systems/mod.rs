@@ -29,7 +29,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use futures_util::future::join_all;
 use hansom_activities::breaker::{BreakerSettings, Breakers};
@@ -37,7 +37,7 @@ use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
 use hansom_core::Handlers;
 use hansom_engine::{EngineError, Registry};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use self::downstream::Downstream;
@@ -45,6 +45,7 @@ use self::hal::PREFIX;
 use self::service::Bundled;
 use crate::config::Gateway;
 use crate::http::Api;
+use crate::http::health::readyz;
 use crate::http::problem::{Problem, did_you_mean, echo};
 
 /// How long the switches of one service are waited for, where all are asked for.
@@ -129,7 +130,7 @@ impl Systems {
         Registry::with_transactions(hansom_workflows::all(), handlers, notices::transactions())
     }
 
-    /// All façades under their names, one of them at the bare paths too, and `/faults`.
+    /// All façades under their names, one of them at the bare paths too, `/faults`, and a probe.
     pub fn routes(&self, api: &Arc<Api>, gateway: Gateway) -> Router {
         let facades = [
             (Gateway::Taxisvc, "/taxisvc", self.taxisvc(api)),
@@ -140,7 +141,8 @@ impl Systems {
         let mut routes = Router::new()
             .route("/faults", any(every_fault))
             .route("/faults/{service}", any(fault))
-            .with_state(self.places.clone());
+            .with_state(self.places.clone())
+            .route("/actuator/health", get(probe).with_state(Arc::clone(api)));
         for (name, prefix, facade) in facades {
             if name == gateway {
                 routes = routes.merge(below("", facade.clone()));
@@ -185,6 +187,11 @@ async fn known_as(
 ) -> Response {
     request.headers_mut().insert(PREFIX, HeaderValue::from_static(prefix));
     next.run(request).await
+}
+
+/// `/readyz`, as the documents' deployments ask for it.
+async fn probe(api: State<Arc<Api>>) -> Result<Json<Value>, Problem> {
+    readyz(api).await.map(|_| Json(json!({ "status": "UP" })))
 }
 
 /// The switches of all services; null where one does not answer soon.

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::hal::{self, Base, Resource};
 use crate::http::problem::Problem;
 
+/// What does what a view is asked for, but to show itself.
+pub(super) const FOLLOWS: &str = "a read model follows its sagas; whatever changes one changes it";
+
 /// A view that is shown as a resource.
 pub(super) trait Shown: View {
     /// How it is called.

@@ -4,8 +4,8 @@ mod store;
 
 use hansom_core::{ActivityContext, Failure, Handler, Handlers, Never};
 use hansom_workflows::anycall_ride::{
-    AssignTaxi, AttachMember, CallId, CloseDispatch, MarkEnded, MarkStarted, MemberId,
-    OpenDispatch, RecordTrip, ScoreTaxi, TripCount, UnassignTaxi,
+    AssignTaxi, AttachMember, Call, CallId, CloseDispatch, DispatchStatus, MarkEnded, MarkStarted,
+    MemberId, OpenDispatch, RecordTrip, ScoreTaxi, TripCount, UnassignTaxi,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -52,6 +52,28 @@ pub struct Dispatch {
     pub pay_amt: Option<i64>,
     /// How it was found.
     pub estimate_score: Option<String>,
+}
+
+impl Dispatch {
+    /// A call as it is first offered.
+    pub fn opened(call: Call) -> Self {
+        Self {
+            call_id: call.call_id,
+            member_id: call.member_id,
+            member_name: None,
+            phone_number: None,
+            credit_card_number: None,
+            friend_phone_number: None,
+            start_address: call.start_address,
+            end_address: call.end_address,
+            call_status: DispatchStatus::Called.as_str().to_owned(),
+            taxi_number: None,
+            taxi_info: None,
+            taxi_status: None,
+            pay_amt: None,
+            estimate_score: None,
+        }
+    }
 }
 
 impl TaxiService {

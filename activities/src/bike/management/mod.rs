@@ -52,6 +52,17 @@ impl BikeService {
         self.0.registered(new).await
     }
 
+    /// Changes what is said of a bike; answers it as it is then, if it is there.
+    pub async fn change(
+        &self,
+        id: BikeId,
+        color: Option<&str>,
+        registered_date: Option<&str>,
+    ) -> Result<Option<Bike>, StoreError> {
+        self.0.change(id, color, registered_date).await?;
+        self.0.get(id).await
+    }
+
     /// The bike of that id.
     pub async fn get(&self, id: BikeId) -> Result<Option<Bike>, StoreError> {
         self.0.get(id).await

@@ -67,6 +67,26 @@ impl Store {
         Ok(id.fetch_optional(&self.0).await?.map(BikeId))
     }
 
+    /// What is none stays.
+    pub(super) async fn change(
+        &self,
+        id: BikeId,
+        color: Option<&str>,
+        registered_date: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update bike.management set color = coalesce($2, color),
+                 registered_date = coalesce($3, registered_date)
+             where bike_id = $1",
+            id.0,
+            color,
+            registered_date,
+        )
+        .execute(&self.0)
+        .await?;
+        Ok(())
+    }
+
     /// Whether it holds the bike now. One bike is held once, which its index says.
     pub(super) async fn hold(&self, ask: HoldBike, run: &str) -> Result<bool, StoreError> {
         let held = sqlx::query!(

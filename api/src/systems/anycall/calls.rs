@@ -20,6 +20,7 @@ use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 use crate::systems::key::Key;
+use crate::systems::kinds::SERVICE_DOWN;
 use crate::systems::sagas::Begun;
 
 /// A call that is accepted is soon written down, where its service runs.
@@ -68,9 +69,7 @@ pub(super) async fn place(
     key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    if fields.has("callStatus") {
-        fields.literal("callStatus", &[CallStatus::Called.as_str()])?;
-    }
+    is_called(&fields)?;
     let member_id = MemberId(fields.id("memberId")?);
     let phone_number = fields.needed("phoneNumber")?;
     let start_address = fields.needed("startAddress")?;
@@ -82,6 +81,14 @@ pub(super) async fn place(
     let call = Call { call_id, member_id, phone_number, start_address, end_address };
     facade.place(&call, &key).await?;
     Ok(hal::created(&base, &Placed { call, status: CallStatus::Called }))
+}
+
+/// The document's client says so itself; whatever else it says is no call.
+pub(super) fn is_called(fields: &Fields) -> Result<(), Problem> {
+    if fields.has("callStatus") {
+        fields.literal("callStatus", &[CallStatus::Called.as_str()])?;
+    }
+    Ok(())
 }
 
 /// `callStatus="호출취소"` cancels it, `callStatus="서비스평가" estimateScore=…` reviews it.
@@ -113,7 +120,8 @@ pub(super) async fn change(
 /// What of a member the façade looks at.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub(super) struct Shown {
+    pub(super) phone_number: String,
     credit_card_number: String,
 }
 
@@ -128,23 +136,30 @@ impl Facade {
     /// Refuses calls of whoever cannot pay. While nobody can say, they are accepted, and the
     /// saga finds out.
     async fn check_member(&self, id: MemberId) -> Result<(), Problem> {
-        match self.members.look::<Shown>(&format!("/memberShips/{}", id.0)).await {
-            Ok(None) => Err(hal::not_found_as("member", id.0).field("/memberId")),
-            Ok(Some(member)) if member.credit_card_number.is_empty() => {
-                let detail = format!("member {} has no card to pay with", id.0);
-                Err(Problem::new(kinds::NO_CARD, detail).field("/memberId"))
-            }
-            Ok(Some(_)) => Ok(()),
-            Err(problem) => {
+        match self.payer(id).await {
+            Err(problem) if *problem.kind == SERVICE_DOWN => {
                 tracing::warn!(why = %problem.detail, "anycall.member_not_checked");
                 Ok(())
             }
+            payer => payer.map(drop),
+        }
+    }
+
+    /// Who calls, unless they cannot pay.
+    pub(super) async fn payer(&self, id: MemberId) -> Result<Shown, Problem> {
+        match self.members.look::<Shown>(&format!("/memberShips/{}", id.0)).await? {
+            None => Err(hal::not_found_as("member", id.0).field("/memberId")),
+            Some(member) if member.credit_card_number.is_empty() => {
+                let detail = format!("member {} has no card to pay with", id.0);
+                Err(Problem::new(kinds::NO_CARD, detail).field("/memberId"))
+            }
+            Some(member) => Ok(member),
         }
     }
 
     /// Starts the ride, and waits a little until its call can be seen. It is accepted either way:
     /// it is written down when its service is there.
-    async fn place(&self, call: &Call, key: &Key) -> Result<(), Problem> {
+    pub(super) async fn place(&self, call: &Call, key: &Key) -> Result<(), Problem> {
         let id = call.call_id.workflow_id();
         let ride = Ride { call: call.clone(), terms: Terms::default() };
         let is_seen = |row: &Map<String, Value>| row["callStatus"].as_str().map(drop);

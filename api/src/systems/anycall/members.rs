@@ -61,6 +61,7 @@ pub(super) async fn register(
     Ok(hal::created(&base, &members.register(&member).await?))
 }
 
+/// What is not given stays as it is.
 pub(super) async fn change(
     State(members): State<MemberService>,
     base: Base,

@@ -12,7 +12,7 @@ mod taxis;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, get_service, patch};
+use axum::routing::{get, get_service};
 use hansom_activities::anycall::call::CallService;
 use hansom_activities::anycall::member::MemberService;
 use hansom_activities::anycall::taxi::TaxiService;
@@ -24,12 +24,25 @@ use sqlx::PgPool;
 
 use super::Places;
 use super::downstream::Downstream;
+use super::hal::instead;
+use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
 
 /// Ids of its workflows begin so: what it is shown of services that others use too.
 const OURS: &str = "anycall.";
+
+/// What does what the document's generated screens ask for besides.
+const MEMBERS: &str = "a member is registered by POST /memberShips and changed by PATCH \
+    /memberShips/{id}; who gives no card, by creditCardNumber=, cannot call";
+const CALLS: &str = "a call is cancelled by PATCH /calls/{id} callStatus=호출취소 while no taxi has it; \
+    what took place stays on record";
+const TAXIS: &str = "a taxi is let go by who called it, by PATCH /calls/{id} callStatus=호출취소, and \
+    a ride is over by PATCH /taxis/{id} taxiStatus=운행종료";
+const PAYMENTS: &str = "a payment is made by ending the ride, by PATCH /taxis/{id} \
+    taxiStatus=운행종료 payAmt=…";
+const NOTIFIES: &str = "what there is to tell the saga of a ride tells";
 
 /// What the façade asks.
 #[derive(Clone)]
@@ -53,7 +66,7 @@ pub(super) fn services(pool: &PgPool) -> [Bundled; 3] {
     let member = Service::new(MEMBERSHIP, Switches::default(), members.handlers());
     let members = Router::new()
         .route("/memberShips", get(members::list).post(members::register))
-        .route("/memberShips/{id}", get(members::show).patch(members::change))
+        .route("/memberShips/{id}", get(members::show).patch(members::change).put(members::change))
         .with_state(members);
     let taxis = TaxiService::new(pool.clone());
     let taxi = Service::new(TAXI, Switches::default(), taxis.handlers());
@@ -91,22 +104,24 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         members: members.clone(),
         payment: payment.clone(),
     };
-    let (payments, notifies) = (payment.forward("/anycall"), notification.forward("/anycall"));
+    let [members, calls, taxis] = [members, calls, taxis].map(|place| place.forward(""));
+    let all_members = get_service(members.clone()).fallback(instead(MEMBERS));
+    let calls = get_service(calls).fallback(instead(CALLS));
+    let taxis = get_service(taxis).fallback(instead(TAXIS));
+    let payments = get_service(payment.forward("/anycall")).fallback(instead(PAYMENTS));
+    let notifies = get_service(notification.forward("/anycall")).fallback(instead(NOTIFIES));
     Router::new()
-        .route("/memberShips", get_service(members.forward("")).post_service(members.forward("")))
-        .route(
-            "/memberShips/{id}",
-            get_service(members.forward("")).patch_service(members.forward("")),
-        )
-        .route("/calls", get_service(calls.forward("")).post(calls::place))
-        .route("/calls/{id}", patch(calls::change).get_service(calls.forward("")))
-        .route("/taxis", get_service(taxis.forward("")))
-        .route("/taxis/{id}", patch(taxis::change).get_service(taxis.forward("")))
-        .route("/payments", get_service(payments.clone()))
-        .route("/payments/{id}", get_service(payments))
-        .route("/notifies", get_service(notifies.clone()))
-        .route("/notifies/{id}", get_service(notifies))
-        .route("/taxiServiceInfos", get(infos::list))
-        .route("/taxiServiceInfos/{id}", get(infos::show))
+        .route("/memberShips", all_members.clone().post_service(members.clone()))
+        .route("/memberShips/{id}", all_members.patch_service(members.clone()).put_service(members))
+        .route("/calls", calls.clone().post(calls::place))
+        .route("/calls/{id}", calls.patch(calls::change).put(calls::change))
+        .route("/taxis", taxis.clone().post(taxis::call))
+        .route("/taxis/{id}", taxis.patch(taxis::change).put(taxis::change))
+        .route("/payments", payments.clone())
+        .route("/payments/{id}", payments)
+        .route("/notifies", notifies.clone())
+        .route("/notifies/{id}", notifies)
+        .route("/taxiServiceInfos", get(infos::list).fallback(instead(FOLLOWS)))
+        .route("/taxiServiceInfos/{id}", get(infos::show).fallback(instead(FOLLOWS)))
         .with_state(facade)
 }

@@ -4,13 +4,16 @@
 use axum::extract::State;
 use axum::response::Response;
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
+use hansom_activities::numbers::Series;
 use hansom_workflows::anycall_ride::{
-    CallId, DriverAccept, Position, RideEnd, RideStart, Taxi, TaxiServiceInfos, TaxiStatus,
+    Call, CallId, DriverAccept, MemberId, Position, RideEnd, RideStart, Taxi, TaxiServiceInfos,
+    TaxiStatus,
 };
 use hansom_workflows::payment::Won;
 use serde_json::Value;
 
 use super::ask::{Asked, Not, is_at};
+use super::calls::is_called;
 use super::{Facade, kinds};
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
@@ -44,6 +47,24 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let taxi = taxis.get(CallId(id)).await?;
     taxi.map(|taxi| hal::one(&base, &taxi)).ok_or_else(|| hal::not_found::<Dispatch>(id))
+}
+
+/// As the document tests load: a taxi for a member, and no more. The row of a taxi is a call's, so
+/// a call is placed; what is not said of it, the member says, or the driver hears on the phone.
+pub(super) async fn call(
+    State(facade): State<Facade>,
+    base: Base,
+    key: Key,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    is_called(&fields)?;
+    let member_id = MemberId(fields.id("memberId")?);
+    let (start_address, end_address) = (fields.text("startAddress")?, fields.text("endAddress")?);
+    let phone_number = facade.payer(member_id).await?.phone_number;
+    let call_id = CallId(facade.sagas.number(Series::AnycallCall, &key).await?);
+    let call = Call { call_id, member_id, phone_number, start_address, end_address };
+    facade.place(&call, &key).await?;
+    Ok(hal::created(&base, &Dispatch::opened(call)))
 }
 
 /// `taxiStatus="배정됨" taxiNumber=… taxiInfo=…` takes the call, `taxiStatus="운행시작"` starts the

@@ -58,3 +58,16 @@ pub(super) async fn register(
     let Registration { color, registered_date, .. } = new;
     Ok(hal::created(&base, &Bike { bike_id, color, registered_date, is_reserved: false }))
 }
+
+/// What is not given stays as it is.
+pub(super) async fn change(
+    State(bikes): State<BikeService>,
+    base: Base,
+    Id(id): Id,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let given = |key| fields.has(key).then(|| fields.text(key)).transpose();
+    let (color, since) = (given("color")?, given("registeredDate")?);
+    let bike = bikes.change(BikeId(id), color.as_deref(), since.as_deref()).await?;
+    bike.map(|bike| hal::one(&base, &bike)).ok_or_else(|| hal::not_found::<Bike>(id))
+}

@@ -20,9 +20,19 @@ use sqlx::PgPool;
 
 use self::reservations::Desk;
 use super::Places;
+use super::hal::instead;
+use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+
+/// What does what the document's generated screens ask for besides.
+const BIKES: &str = "a bike is registered by POST /managements and changed by PATCH \
+    /managements/{id}; it stays, for who has reserved it";
+const POINTS: &str = "points are bought by POST /approvals and spent by POST /reservations";
+const RESERVATIONS: &str = "a reservation is over by PATCH /reservations/{id} \
+    reserveStatus=예약취소 or reserveStatus=사용완료; it stays on record";
+const APPROVALS: &str = "points are bought by POST /approvals; what is paid for stays bought";
 
 /// The bike, the point, the reservation and the approval service.
 pub(super) fn services(pool: &PgPool) -> [Bundled; 4] {
@@ -30,7 +40,10 @@ pub(super) fn services(pool: &PgPool) -> [Bundled; 4] {
     let bike = Service::new(BIKE, Switches::default(), bikes.handlers());
     let bikes = Router::new()
         .route("/managements", get(managements::list).post(managements::register))
-        .route("/managements/{id}", get(managements::show))
+        .route(
+            "/managements/{id}",
+            get(managements::show).patch(managements::change).put(managements::change),
+        )
         .with_state(bikes);
     let points = PointService::new(pool.clone());
     let point = Service::new(POINT, Switches::default(), points.handlers());
@@ -64,19 +77,22 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         [BIKE, POINT, RESERVATION, APPROVAL].map(|kind| places.of(kind).forward(""));
     let [reservations, approvals] = [RESERVATION, APPROVAL].map(|kind| places.of(kind).clone());
     let desk = Desk { sagas: Sagas::new(api, pool), reservations, approvals };
-    let one = get_service(reservation.clone());
+    let bikes = get_service(bike.clone()).fallback(instead(BIKES));
+    let points = get_service(point).fallback(instead(POINTS));
+    let all = get_service(reservation).fallback(instead(RESERVATIONS));
+    let approvals = get_service(approval).fallback(instead(APPROVALS));
     Router::new()
-        .route("/managements", get_service(bike.clone()).post_service(bike.clone()))
-        .route("/managements/{id}", get_service(bike))
-        .route("/points", get_service(point.clone()))
-        .route("/points/{id}", get_service(point))
-        .route("/reservations", get_service(reservation).post(reservations::reserve))
-        .route("/reservations/{id}", one.patch(reservations::change).put(reservations::change))
+        .route("/managements", bikes.clone().post_service(bike.clone()))
+        .route("/managements/{id}", bikes.patch_service(bike.clone()).put_service(bike))
+        .route("/points", points.clone())
+        .route("/points/{id}", points)
+        .route("/reservations", all.clone().post(reservations::reserve))
+        .route("/reservations/{id}", all.patch(reservations::change).put(reservations::change))
         .route("/reservations/{id}/cancel", post(reservations::cancel))
         .route("/reservations/{id}/return", post(reservations::give_back))
-        .route("/approvals", get_service(approval.clone()).post(approvals::buy))
-        .route("/approvals/{id}", get_service(approval))
-        .route("/reservationDashboards", get(dashboards::list))
-        .route("/reservationDashboards/{id}", get(dashboards::show))
+        .route("/approvals", approvals.clone().post(approvals::buy))
+        .route("/approvals/{id}", approvals)
+        .route("/reservationDashboards", get(dashboards::list).fallback(instead(FOLLOWS)))
+        .route("/reservationDashboards/{id}", get(dashboards::show).fallback(instead(FOLLOWS)))
         .with_state(desk)
 }

@@ -20,9 +20,17 @@ use sqlx::PgPool;
 
 use super::Places;
 use super::downstream::Downstream;
+use super::hal::instead;
+use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+
+/// What does what the document's generated screens ask for besides.
+const MOVERS: &str = "an order is placed by POST /movers and cancelled by DELETE /movers/{id}; \
+    to change it, do both";
+const REQUESTS: &str = "a mover is asked for and assigned by POST /movers, and let go by \
+    DELETE /movers/{id}";
 
 /// What the façade asks.
 #[derive(Clone)]
@@ -66,20 +74,21 @@ pub(super) fn kakaotalks(messages: NotificationService) -> Router {
 
 /// The documents' routes, as their gateway on port 8080 has them.
 pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
-    let [mover, movemanage, moveassign] =
-        [MOVER, MOVEMANAGE, MOVEASSIGN].map(|kind| places.of(kind).forward(""));
     let [movers, manages] = [MOVER, MOVEMANAGE].map(|kind| places.of(kind).clone());
     let facade = Facade { sagas: Sagas::new(api, pool), movers, manages };
+    let whose = [(MOVER, MOVERS), (MOVEMANAGE, REQUESTS), (MOVEASSIGN, REQUESTS)];
+    let [movers, manages, assigns] =
+        whose.map(|(kind, what)| get_service(places.of(kind).forward("")).fallback(instead(what)));
     Router::new()
-        .route("/movers", get_service(mover.clone()).post(movers::place))
-        .route("/movers/{id}", get_service(mover).delete(movers::cancel))
+        .route("/movers", movers.clone().post(movers::place))
+        .route("/movers/{id}", movers.delete(movers::cancel))
         .route("/movers/{id}/complete", post(movers::complete))
-        .route("/movermanages", get_service(movemanage.clone()))
-        .route("/movermanages/{id}", get_service(movemanage))
-        .route("/moverassigns", get_service(moveassign.clone()))
-        .route("/moverassigns/{id}", get_service(moveassign))
-        .route("/moverinfos", get(infos::list))
-        .route("/moverinfos/{id}", get(infos::show))
+        .route("/movermanages", manages.clone())
+        .route("/movermanages/{id}", manages)
+        .route("/moverassigns", assigns.clone())
+        .route("/moverassigns/{id}", assigns)
+        .route("/moverinfos", get(infos::list).fallback(instead(FOLLOWS)))
+        .route("/moverinfos/{id}", get(infos::show).fallback(instead(FOLLOWS)))
         .route("/kakaotalks", get_service(places.of(NOTIFICATION).forward("/move")))
         .route("/customer", get(async || "move24mall"))
         .with_state(facade)

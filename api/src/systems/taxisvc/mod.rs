@@ -10,7 +10,7 @@ mod views;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, get_service, post};
+use axum::routing::{MethodRouter, get, get_service, post};
 use hansom_activities::faults::Switches;
 use hansom_activities::service::{CALL, DRIVE, PAYMENT, Service};
 use hansom_activities::taxisvc::Taxisvc;
@@ -20,9 +20,18 @@ use sqlx::PgPool;
 
 use super::Places;
 use super::downstream::Downstream;
+use super::hal::instead;
+use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+
+/// What does what the documents' generated screens ask for besides.
+const CALLS: &str = "a call is placed by POST /calls and cancelled by POST /calls/cancel; \
+    the rest its saga does";
+const PAYMENTS: &str = "a call is paid for by POST /calls, and what cancels it gives the fare back";
+const DRIVES: &str = "a drive starts when its call is paid for, by POST /calls, and ends by \
+    POST /drives/end";
 
 /// What the façade asks.
 #[derive(Clone)]
@@ -64,17 +73,21 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let (sagas, feed) = (Sagas::new(api, pool), Feed::new(pool.clone()));
     let [calls, drives, paid] = [call, drive, payment].map(Downstream::clone);
     let facade = Facade { sagas, feed, calls, drives, payment: paid };
+    let calls = get_service(call.forward("")).fallback(instead(CALLS));
+    let payments = get_service(payment.forward("/taxisvc")).fallback(instead(PAYMENTS));
+    let drives = get_service(drive.forward("")).fallback(instead(DRIVES));
     Router::new()
-        .route("/calls", get_service(call.forward("")).post(calls::place))
-        .route("/calls/{id}", get_service(call.forward("")))
+        .route("/calls", calls.clone().post(calls::place))
+        .route("/calls/{id}", calls)
         .route("/calls/cancel", post(calls::cancel))
-        .route("/payments", get_service(payment.forward("/taxisvc")))
-        .route("/payments/{id}", get_service(payment.forward("/taxisvc")))
-        .route("/drives", get_service(drive.forward("")))
-        .route("/drives/{id}", get_service(drive.forward("")))
+        .route("/payments", payments.clone())
+        .route("/payments/{id}", payments)
+        .route("/callpay", MethodRouter::new().fallback(instead(PAYMENTS)))
+        .route("/drives", drives.clone())
+        .route("/drives/{id}", drives)
         .route("/drives/end", post(drives::end))
-        .route("/callViews", get(views::list))
-        .route("/callViews/{id}", get(views::show))
+        .route("/callViews", get(views::list).fallback(instead(FOLLOWS)))
+        .route("/callViews/{id}", get(views::show).fallback(instead(FOLLOWS)))
         .route("/events", get(views::events))
         .with_state(facade)
 }

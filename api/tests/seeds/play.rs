@@ -21,9 +21,9 @@ pub(crate) async fn gateway(system: &str) -> (TestDatabase, Server) {
     (database, server)
 }
 
-/// Plays every story of a transcript. At the end of each the books are in order.
-pub(crate) async fn stories(system: &str, file: &'static str, text_of: &str) {
-    let stories = transcript::parse(file, text_of).unwrap_or_else(|why| panic!("{why}"));
+/// Plays every story of a system's transcript. At the end of each the books are in order.
+pub(crate) async fn stories(system: &'static str, typed: &str) {
+    let stories = transcript::parse(system, typed).unwrap_or_else(|why| panic!("{why}"));
     for story in stories {
         let (database, server) = gateway(system).await;
         for typed in &story.steps {
@@ -32,7 +32,7 @@ pub(crate) async fn stories(system: &str, file: &'static str, text_of: &str) {
         }
         let audit = run(&["audit"], database.url());
         let said = text(&audit.stdout);
-        assert_eq!(audit.status.code(), Some(0), "{file}: {}: {said}", story.title);
+        assert_eq!(audit.status.code(), Some(0), "{}: {said}", story.title);
     }
 }
 

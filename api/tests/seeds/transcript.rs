@@ -13,7 +13,7 @@ pub(crate) struct Story {
 
 /// A command, and what must come of it.
 pub(crate) struct Step {
-    file: &'static str,
+    system: &'static str,
     pub(crate) line: usize,
     typed: String,
     pub(crate) does: Does,
@@ -42,10 +42,10 @@ struct Open<'a> {
 }
 
 /// Reads a transcript, or says what of it cannot be read.
-pub(crate) fn parse(file: &'static str, text: &str) -> Result<Vec<Story>, String> {
+pub(crate) fn parse(system: &'static str, text: &str) -> Result<Vec<Story>, String> {
     let mut stories: Vec<(&str, Vec<Open<'_>>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let at = format!("{file}:{}", number + 1);
+        let at = format!("{system}.txt:{}", number + 1);
         if let Some(title) = line.strip_prefix("== ") {
             stories.push((title, Vec::new()));
         } else if let Some(typed) = line.strip_prefix("$ ") {
@@ -57,19 +57,19 @@ pub(crate) fn parse(file: &'static str, text: &str) -> Result<Vec<Story>, String
         }
     }
     if stories.is_empty() {
-        return Err(format!("{file}: there is no story"));
+        return Err(format!("{system}.txt: there is no story"));
     }
-    stories.into_iter().map(|(title, steps)| close(file, title, steps)).collect()
+    stories.into_iter().map(|(title, steps)| close(system, title, steps)).collect()
 }
 
-fn close(file: &'static str, title: &str, steps: Vec<Open<'_>>) -> Result<Story, String> {
+fn close(system: &'static str, title: &str, steps: Vec<Open<'_>>) -> Result<Story, String> {
     if steps.is_empty() {
-        return Err(format!("{file}: {title}: nothing is typed"));
+        return Err(format!("{system}.txt: {title}: nothing is typed"));
     }
     let steps = steps.into_iter().map(|Open { line, typed, below }| {
         let does = Command::parse(typed).and_then(|command| Does::of(command, &below));
-        let does = does.map_err(|why| format!("{file}:{line}: {typed}\n  {why}"))?;
-        Ok(Step { file, line, typed: typed.to_owned(), does })
+        let does = does.map_err(|why| format!("{system}.txt:{line}: {typed}\n  {why}"))?;
+        Ok(Step { system, line, typed: typed.to_owned(), does })
     });
     let steps = steps.collect::<Result<_, String>>()?;
     Ok(Story { title: title.to_owned(), steps })
@@ -88,7 +88,7 @@ impl Does {
 impl Step {
     /// What is said when it does not come out so.
     pub(crate) fn failure(&self, why: &str) -> String {
-        format!("{}:{}: $ {}\n  {why}", self.file, self.line, self.typed)
+        format!("{}.txt:{}: $ {}\n  {why}", self.system, self.line, self.typed)
     }
 }
 

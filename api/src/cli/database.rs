@@ -21,8 +21,9 @@ const MAX_CONNECTIONS: u32 = 20;
 pub(crate) fn required_url(database: &Database) -> Result<&str, CliError> {
     database.url.as_deref().ok_or_else(|| {
         CliError::new(Exit::Usage, "no database is set").hint(
-            "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name; `hansom db url` says \
-             that of a running `hansom dev`",
+            "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name, or \
+             HANSOM_DATABASE_URL_FILE to a file with that; `hansom db url` says that of a running \
+             `hansom dev`",
         )
     })
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
     let ran = async {
         let pool = database::open(&url).await?;
         database::migrate(&pool, config.database.partitions).await?;
-        let node = Node::start(pool.clone(), &config.server).await?;
+        let node = Node::start(pool.clone(), &config).await?;
         let address = listener.local_addr().unwrap_or(config.server.listen);
         greet(&config, &address.to_string(), cluster.as_ref());
         let served = match &cluster {

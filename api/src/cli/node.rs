@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::{CliError, Exit};
-use crate::config::Server;
+use crate::config::Config;
 use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
 use crate::page;
@@ -61,7 +61,8 @@ pub(crate) fn registry(systems: &Systems, remote: &[String]) -> Result<Registry,
 
 impl Node {
     /// Starts the worker on a database that is migrated.
-    pub(crate) async fn start(pool: PgPool, server: &Server) -> Result<Self, CliError> {
+    pub(crate) async fn start(pool: PgPool, config: &Config) -> Result<Self, CliError> {
+        let server = &config.server;
         let systems = Systems::with_breakers(&pool, &server.services, &server.breakers);
         let registry = registry(&systems, &server.remote)?;
         let defaults = Settings::default();
@@ -73,7 +74,8 @@ impl Node {
         metrics::recorder();
         tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
-        let api = Api::new(worker).with_breakers(systems.breakers());
+        let api = Api::new(worker).with_landscape(config.landscape.clone());
+        let api = api.with_breakers(systems.breakers());
         let api = Arc::new(api.with_max_backlog(server.max_backlog));
         let others = page::beside(&api, systems.routes(&api, server.gateway));
         Ok(Self { router: app(Arc::clone(&api), others), api })

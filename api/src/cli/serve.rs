@@ -22,9 +22,9 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), CliError> {
     database::check_migrated(url).await?;
     let pool = database::open(url).await?;
     let stop = StopSignals::listen()?;
-    let node = Node::start(pool.clone(), &config.server).await?;
+    let node = Node::start(pool.clone(), &config).await?;
     let address = listener.local_addr().unwrap_or(config.server.listen);
-    tracing::info!(%address, "server.ready");
+    tracing::info!(%address, landscape = config.landscape.as_deref(), "server.ready");
     let served = node.serve(listener, stop).await;
     pool.close().await;
     served

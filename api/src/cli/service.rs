@@ -54,7 +54,8 @@ pub(crate) async fn run(args: &ServiceArgs) -> Result<(), CliError> {
     }
     let router = shaped(systems::alone(kind, &pool));
     let address = listener.local_addr().unwrap_or(address);
-    tracing::info!(%address, service = kind.name, "server.ready");
+    let landscape = config.landscape.as_deref();
+    tracing::info!(%address, service = kind.name, landscape, "server.ready");
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(async move { stop.received().await });
     let served = serving.await;

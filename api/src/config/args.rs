@@ -27,6 +27,9 @@ pub struct DatabaseArgs {
     /// Postgres to use [env: HANSOM_DATABASE_URL, else DATABASE_URL]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// File that has the URL of the Postgres, a secret, alone in it [env: HANSOM_DATABASE_URL_FILE]
+    #[arg(long, value_name = "FILE")]
+    database_url_file: Option<String>,
     /// Where the embedded Postgres keeps its data [env: HANSOM_DATA] [default: ./.hansom]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -59,6 +62,9 @@ pub struct ServerArgs {
     /// Starts and attempts that wait here before starts are refused; 0: never [env: HANSOM_MAX_BACKLOG] [default: 20000]
     #[arg(long, value_name = "N")]
     max_backlog: Option<String>,
+    /// What the place where this runs is called, as dev or prod [env: HANSOM_LANDSCAPE]
+    #[arg(long, value_name = "NAME")]
+    landscape: Option<String>,
 }
 
 /// What is logged.
@@ -141,6 +147,7 @@ impl ConfigArgs {
         let Self { database, server, services, log } = self;
         let flags = [
             (Key::DatabaseUrl, &database.database_url),
+            (Key::DatabaseUrlFile, &database.database_url_file),
             (Key::Data, &database.data),
             (Key::Partitions, &database.partitions),
             (Key::Listen, &server.listen),
@@ -149,6 +156,7 @@ impl ConfigArgs {
             (Key::WorkerThreads, &server.worker_threads),
             (Key::Remote, &server.remote),
             (Key::MaxBacklog, &server.max_backlog),
+            (Key::Landscape, &server.landscape),
             (Key::Log, &log.log),
             (Key::LogFormat, &log.log_format),
         ];

@@ -5,6 +5,7 @@
 
 mod args;
 mod breaker;
+mod secret;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ const MAX_PARTITIONS: u32 = 4096;
 /// The most threads that workflows run on.
 const MAX_THREADS: u32 = 256;
 
+/// The longest name of a landscape, in bytes.
+const MAX_LANDSCAPE: usize = 63;
+
 const MIN_LEASE: Duration = Duration::from_secs(1);
 const MAX_LEASE: Duration = Duration::from_mins(5);
 
@@ -43,12 +47,15 @@ pub struct Config {
     pub log: Logging,
     /// The server that CLI commands talk to.
     pub url: String,
+    /// `HANSOM_LANDSCAPE`: what the place where this runs is called, as `dev` or `prod`.
+    pub landscape: Option<String>,
 }
 
 /// Where the data is.
 #[derive(PartialEq, Eq)]
 pub struct Database {
-    /// `HANSOM_DATABASE_URL`, else `DATABASE_URL`; without it `dev` keeps a cluster of its own.
+    /// `HANSOM_DATABASE_URL`, or what the file `HANSOM_DATABASE_URL_FILE` says, else
+    /// `DATABASE_URL`; without it `dev` keeps a cluster of its own.
     pub url: Option<String>,
     /// `HANSOM_PARTITIONS`: fixed when a database is created; 256 when it is not set.
     pub partitions: Option<i32>,
@@ -137,7 +144,7 @@ impl Config {
         let mut read = Reader { given: &given, wrong: &mut wrong };
         let config = Self {
             database: Database {
-                url: read.get(Key::DatabaseUrl, database_url),
+                url: read.database(),
                 partitions: read
                     .get(Key::Partitions, |text| whole(text, MAX_PARTITIONS).map(u32::cast_signed)),
                 data: read.get(Key::Data, path).unwrap_or_else(|| PathBuf::from("./.hansom")),
@@ -168,6 +175,7 @@ impl Config {
                 format: read.get(Key::LogFormat, format).unwrap_or(LogFormat::Text),
             },
             url: read.get(Key::Url, url).unwrap_or_else(|| "http://127.0.0.1:8088".to_owned()),
+            landscape: read.get(Key::Landscape, landscape),
         };
         if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
     }
@@ -250,6 +258,15 @@ fn gateway(text: &str) -> Result<Gateway, String> {
         ("none", Gateway::None),
     ];
     one_of(text, &words)
+}
+
+fn landscape(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=MAX_LANDSCAPE).contains(&text.len()) && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a landscape has 1 to {MAX_LANDSCAPE} of A-Z, a-z, 0-9, `.`, `_` and `-`"))
+    }
 }
 
 fn format(text: &str) -> Result<LogFormat, String> {

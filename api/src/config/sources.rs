@@ -19,6 +19,7 @@ const OTHER_VARIABLES: [&str; 4] =
 #[expect(missing_docs, reason = "each is described at its field of `Config`")]
 pub enum Key {
     DatabaseUrl,
+    DatabaseUrlFile,
     Data,
     Partitions,
     Listen,
@@ -30,6 +31,7 @@ pub enum Key {
     Log,
     LogFormat,
     Url,
+    Landscape,
     /// Where a bundled service runs.
     Service(&'static Kind),
     /// When the breaker of a bundled service opens.
@@ -38,8 +40,9 @@ pub enum Key {
 
 impl Key {
     /// Those that are not of a service.
-    const OWN: [Self; 12] = [
+    const OWN: [Self; 14] = [
         Self::DatabaseUrl,
+        Self::DatabaseUrlFile,
         Self::Data,
         Self::Partitions,
         Self::Listen,
@@ -51,6 +54,7 @@ impl Key {
         Self::Log,
         Self::LogFormat,
         Self::Url,
+        Self::Landscape,
     ];
 
     /// All of them.
@@ -68,6 +72,7 @@ impl Key {
     pub fn name(self) -> &'static str {
         match self {
             Self::DatabaseUrl => "database_url",
+            Self::DatabaseUrlFile => "database_url_file",
             Self::Data => "data",
             Self::Partitions => "partitions",
             Self::Listen => "listen",
@@ -79,6 +84,7 @@ impl Key {
             Self::Log => "log",
             Self::LogFormat => "log_format",
             Self::Url => "url",
+            Self::Landscape => "landscape",
             Self::Service(kind) => kind.setting,
             Self::Breaker(kind) => kind.breaker,
         }

@@ -208,3 +208,38 @@ fn a_breaker_that_cannot_be_meant_is_refused() {
     let near = "hansom.toml:1: `paymnet_breaker` is not a setting, did you mean `payment_breaker`?";
     assert_eq!(wrong, [near]);
 }
+
+#[test]
+fn a_database_url_may_stand_in_a_file_and_is_never_shown() {
+    let path = std::env::temp_dir().join(format!("hansom-secret-{}", std::process::id()));
+    let path = path.to_str().unwrap();
+    let set = ("HANSOM_DATABASE_URL_FILE", path);
+    let kept = |text: &str, more: &[(&str, &str)]| {
+        std::fs::write(path, text).unwrap();
+        let sources = environment(&[&[set], more].concat());
+        Config::resolve(&sources).map(|config| config.database.url).map_err(|wrong| wrong.0)
+    };
+    let url = "postgres://me:s3cret@h/d";
+    assert_eq!(kept(&format!("{url}\n"), &[]), Ok(Some(url.to_owned())));
+    let theirs = ("DATABASE_URL", "postgres://a@h/theirs");
+    assert_eq!(kept(url, &[theirs]), Ok(Some(url.to_owned())), "theirs is for want of ours");
+    let said = format!("HANSOM_DATABASE_URL_FILE: `{path}`");
+    assert_eq!(kept(" \n", &[]), Err(vec![format!("{said}: the file is empty")]));
+    let odd = kept("mysql://me:s3cret@h/d", &[]).unwrap_err();
+    assert!(odd[0].starts_with(&said) && !odd[0].contains("s3cret"), "{odd:?}");
+    let both = "HANSOM_DATABASE_URL_FILE: HANSOM_DATABASE_URL is set too; only one of them may be";
+    assert_eq!(kept(url, &[("HANSOM_DATABASE_URL", url)]), Err(vec![both.to_owned()]));
+    std::fs::remove_file(path).unwrap();
+    let gone = wrong(&environment(&[set]));
+    assert!(gone[0].starts_with(&format!("{said}: No such file")), "{gone:?}");
+}
+
+#[test]
+fn a_landscape_is_a_plain_name() {
+    let landscape = |text| Config::resolve(&environment(&[("HANSOM_LANDSCAPE", text)]));
+    assert_eq!(landscape("prod-eu.1").unwrap().landscape.as_deref(), Some("prod-eu.1"));
+    assert_eq!(landscape("").unwrap().landscape, None, "an empty variable is none");
+    for text in ["pr od", "prod\"", "운영", &"x".repeat(64)] {
+        assert!(landscape(text).is_err(), "{text}");
+    }
+}

@@ -42,6 +42,22 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Json<Well>, Pr
     Ok(WELL)
 }
 
+/// Which server this is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Server {
+    /// Of the binary.
+    version: &'static str,
+    /// What the place where it runs is called, if it is set.
+    landscape: Option<String>,
+}
+
+/// Which server answers: its version, and the landscape that it is set to be of.
+#[utoipa::path(get, path = "/v1/server", tag = "health", responses((status = 200, body = Server)))]
+pub(crate) async fn server(State(api): State<Arc<Api>>) -> Json<Server> {
+    let landscape = api.landscape().map(str::to_owned);
+    Json(Server { version: env!("CARGO_PKG_VERSION"), landscape })
+}
+
 /// What a problem's `type` points to.
 #[utoipa::path(get, path = "/problems/{code}", tag = "health",
     params(("code" = String, Path, description = "A problem's code")),

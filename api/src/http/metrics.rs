@@ -53,6 +53,14 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
     })
 }
 
+/// Says where this process runs.
+pub(super) fn landscape(name: &str) {
+    const INFO: &str = "hansom_landscape_info";
+    recorder();
+    metrics::describe_gauge!(INFO, "1, with what the place where this process runs is called");
+    metrics::gauge!(INFO, "landscape" => name.to_owned()).set(1.0);
+}
+
 /// Keeps what was measured small while nobody asks for it. Never ends.
 pub(crate) async fn upkeep() {
     loop {

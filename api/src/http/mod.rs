@@ -104,5 +104,6 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(metrics::metrics))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(health::server))
         .routes(routes!(health::kind))
 }

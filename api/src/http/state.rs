@@ -23,6 +23,7 @@ pub struct Api {
     /// Past it nothing is started; 0 is no bound.
     max_backlog: usize,
     feeds: Feeds,
+    landscape: Option<String>,
 }
 
 impl Api {
@@ -36,6 +37,7 @@ impl Api {
             breakers: Breakers::default(),
             max_backlog: 0,
             feeds: Feeds::default(),
+            landscape: None,
         }
     }
 
@@ -49,6 +51,17 @@ impl Api {
     #[must_use]
     pub fn with_max_backlog(self, max_backlog: usize) -> Self {
         Self { max_backlog, ..self }
+    }
+
+    /// Says at `/v1/server` and `/metrics` what the place where it runs is called.
+    #[must_use]
+    pub fn with_landscape(self, landscape: Option<String>) -> Self {
+        landscape.as_deref().inspect(|name| super::metrics::landscape(name));
+        Self { landscape, ..self }
+    }
+
+    pub(super) fn landscape(&self) -> Option<&str> {
+        self.landscape.as_deref()
     }
 
     /// The breakers that its activities go through.

@@ -6,6 +6,7 @@ mod processes;
 mod deploy;
 mod dev;
 mod remote;
+mod secret;
 mod views;
 
 use std::io::{Read as _, Write as _};

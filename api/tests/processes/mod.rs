@@ -192,7 +192,7 @@ impl Server {
 }
 
 /// Where a line of the log says that it listens.
-fn ready(line: &str) -> Option<String> {
+pub(crate) fn ready(line: &str) -> Option<String> {
     let event: Value = serde_json::from_str(line).expect("every line is JSON");
     let address = event["address"].as_str().filter(|_| event["message"] == "server.ready");
     address.map(|address| format!("http://{address}"))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::rig::Rig;
 
-const ROUTES: [(&str, &str); 37] = [
+const ROUTES: [(&str, &str); 38] = [
     ("get", "/v1/workflows"),
     ("post", "/v1/workflows"),
     ("get", "/v1/workflows/{id}"),
@@ -43,6 +43,7 @@ const ROUTES: [(&str, &str); 37] = [
     ("get", "/metrics"),
     ("get", "/livez"),
     ("get", "/readyz"),
+    ("get", "/v1/server"),
     ("get", "/problems/{code}"),
     ("get", "/openapi.json"),
     ("head", "/livez"),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use hansom_postgres::Cluster;
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
 
 use super::dev::{DATABASE, start_cluster};
 use super::{CliError, Exit, output};
@@ -54,8 +56,10 @@ async fn psql(args: &PsqlArgs) -> Result<Exit, CliError> {
     let (url, cluster) = open(&args.database).await?;
     let beside = cluster.as_ref().map(|cluster| cluster.bin_dir().join("psql"));
     let program = beside.filter(|psql| psql.is_file()).unwrap_or_else(|| PathBuf::from("psql"));
+    let (url, password) = apart(&url);
     let mut command = tokio::process::Command::new(&program);
-    let child = command.arg(&url).args(&args.rest).spawn();
+    let child = command.envs(password.map(|password| ("PGPASSWORD", password)));
+    let child = child.arg(&url).args(&args.rest).spawn();
     let ended = match child {
         Ok(mut child) => {
             // Ctrl-C is for psql, which cancels a query with it.
@@ -78,5 +82,38 @@ async fn psql(args: &PsqlArgs) -> Result<Exit, CliError> {
         )
         .cause(error.to_string())
         .hint("install the client (`apt-get install postgresql-client`), or use `hansom db url`")),
+    }
+}
+
+/// A URL without its password, and that: whatever is on a command line, everybody on the machine
+/// may read.
+fn apart(url: &str) -> (String, Option<String>) {
+    let Ok(mut url) = Url::parse(url) else { return (url.to_owned(), None) };
+    let pairs = url.query().into_iter().flat_map(|query| query.split('&'));
+    let (secret, plain): (Vec<_>, Vec<_>) = pairs.partition(|pair| pair.starts_with("password="));
+    // As Postgres's own clients have it, what is said later holds.
+    let last = secret.last().map(|pair| &pair["password=".len()..]).or(url.password());
+    let password = last.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
+    let query = plain.join("&");
+    url.set_query((!query.is_empty()).then_some(&query));
+    // It is refused where there is no host, and so no password.
+    let _ = url.set_password(None);
+    (url.into(), password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_taken_out_of_a_url_wherever_it_stands() {
+        for (url, left, password) in [
+            ("postgres://me:s%2F3@h:1/d", "postgres://me@h:1/d", Some("s/3")),
+            ("postgres://me@h/d?sslmode=disable", "postgres://me@h/d?sslmode=disable", None),
+            ("postgres:///d?password=s+3&host=%2Fx", "postgres:///d?host=%2Fx", Some("s+3")),
+            ("postgres://me:one@h/d?password=two", "postgres://me@h/d", Some("two")),
+        ] {
+            assert_eq!(apart(url), (left.to_owned(), password.map(str::to_owned)));
+        }
     }
 }

@@ -111,3 +111,20 @@ fn a_file_without_a_url_is_said_by_its_name() {
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("HANSOM_DATABASE_URL_FILE") && said.contains("is empty"), "{said}");
 }
+
+#[test]
+fn psql_is_told_the_password_where_nobody_else_reads_it() {
+    let url = format!("postgres://me:{PASSWORD}@127.0.0.1:1/x?sslmode=disable");
+    let secret = Secret::new("psql", &url);
+    // A `psql` that shows what it is told: `env` prints its variables, and takes an argument that
+    // has a `=` for one of them.
+    let programs = std::env::temp_dir().join(format!("hansom-programs-{}", std::process::id()));
+    std::fs::create_dir_all(&programs).expect("a directory is made");
+    std::os::unix::fs::symlink("/usr/bin/env", programs.join("psql")).expect("it is linked");
+    let shown = secret.command(&["db", "psql"]).env("PATH", &programs).output();
+    std::fs::remove_dir_all(&programs).expect("it is removed");
+    let shown = text(&shown.expect("it runs").stdout);
+    assert!(shown.contains(&format!("PGPASSWORD={PASSWORD}\n")), "{shown}");
+    assert!(shown.contains("postgres://me@127.0.0.1:1/x?sslmode=disable\n"), "{shown}");
+    assert_eq!(shown.matches(PASSWORD).count(), 1, "{shown}");
+}

@@ -7,6 +7,7 @@ pub mod anycall_ride;
 pub mod bike;
 pub mod move_order;
 pub mod notification;
+mod patience;
 pub mod payment;
 pub mod taxi_call;
 

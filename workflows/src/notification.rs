@@ -17,8 +17,10 @@
 use std::time::Duration;
 
 use hansom_core::Workflow;
-use hansom_core::{Activity, ActivityOptions, Ctx, Fingerprint, Harmless, Never, RetryPolicy};
+use hansom_core::{Activity, ActivityOptions, Ctx, Fingerprint, Harmless, Never};
 use serde::{Deserialize, Serialize};
+
+use crate::patience::persistent;
 
 /// How a message reaches somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,20 +70,9 @@ impl Activity for Notify {
     type Output = ();
     type Error = Never;
 
-    /// Retries for a day, from half a second up to ten: nobody waits, and after a day nobody
-    /// wants to hear it any more.
+    /// For a day: after that nobody wants to hear it any more.
     fn options() -> ActivityOptions {
-        let retry = RetryPolicy {
-            initial_interval: Duration::from_millis(500),
-            maximum_interval: Duration::from_secs(10),
-            ..RetryPolicy::default()
-        };
-        ActivityOptions {
-            retry: retry.unlimited(),
-            start_to_close: Duration::from_secs(5),
-            schedule_to_close: Some(Duration::from_hours(24)),
-            ..ActivityOptions::default()
-        }
+        ActivityOptions { schedule_to_close: Some(Duration::from_hours(24)), ..persistent() }
     }
 }
 
@@ -120,9 +111,8 @@ impl Activity for SendNotice {
     type Output = ();
     type Error = Never;
 
-    /// Retries without end, from half a second up to ten.
     fn options() -> ActivityOptions {
-        ActivityOptions { schedule_to_close: None, ..Notify::options() }
+        persistent()
     }
 }
 

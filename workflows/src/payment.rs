@@ -3,10 +3,10 @@
 //! What is paid for has an account: the id of the workflow that pays. An account is charged
 //! once at most, by the run that charged it first.
 
-use std::time::Duration;
-
-use hansom_core::{Activity, ActivityOptions, Never, Probe, RetryPolicy, Verdict, WhenUnavailable};
+use hansom_core::{Activity, ActivityOptions, Never, Probe, Verdict};
 use serde::{Deserialize, Serialize};
+
+use crate::patience::synchronous;
 
 /// An amount of money, in whole Korean won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,22 +52,6 @@ pub enum Declined {
     /// The account was refunded or voided, or it belongs to another run. Final.
     #[error("the account is closed")]
     Closed,
-}
-
-/// Two attempts of 610 ms and no more: somebody waits for the answer.
-fn synchronous() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(200),
-        maximum_interval: Duration::from_secs(1),
-        maximum_attempts: 2,
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry,
-        start_to_close: Duration::from_millis(610),
-        when_unavailable: WhenUnavailable::Fail,
-        ..ActivityOptions::default()
-    }
 }
 
 impl Activity for Charge {

@@ -4,27 +4,12 @@
 //! and an undo that comes before its action makes the action come too late. What is written for
 //! a call belongs to the run that wrote it first: another run changes nothing of it.
 
-use std::time::Duration;
-
-use hansom_core::{Activity, ActivityOptions, Harmless, Never, RetryPolicy};
+use hansom_core::{Activity, ActivityOptions, Harmless, Never};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, CallId, MemberId};
+use crate::patience::persistent;
 use crate::payment::{Payer, Won};
-
-/// Retries without end, from half a second up to ten: somebody waits for a taxi.
-fn persistent() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(500),
-        maximum_interval: Duration::from_secs(10),
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry: retry.unlimited(),
-        start_to_close: Duration::from_secs(5),
-        ..ActivityOptions::default()
-    }
-}
 
 /// Gives activities that are tried until they succeed their names and answers.
 macro_rules! persistent {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use hansom_core::{ActivityError, Ctx, RetryPolicy, UpdateRequest};
+use hansom_core::{ActivityError, Ctx, UpdateRequest};
 
 use super::desk::Desk;
 use super::{Call, LoadMember, MemberGone, MemberId, Refusal, RideEnd};
+use crate::patience::synchronous;
 use crate::payment::{Charge, Declined, Payer, PaymentId, Refund, Won};
 
 /// The driver still waits to be told.
@@ -86,15 +87,11 @@ async fn charge(
 
 /// The card that is registered by now. The driver waits, so it is asked for twice and no more.
 async fn payer_now(ctx: &Ctx, member_id: MemberId) -> Result<Payer, Refusal> {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(200),
-        maximum_attempts: 2,
-        ..RetryPolicy::default()
-    };
+    let patience = synchronous();
     let rider = ctx
         .run(LoadMember { member_id })
-        .retry(retry)
-        .start_to_close(Duration::from_millis(610))
+        .retry(patience.retry)
+        .start_to_close(patience.start_to_close)
         .schedule_to_close(Duration::from_secs(2))
         .await;
     match rider {

@@ -5,11 +5,10 @@
 //! too late. What was refused stays refused, however late an attempt of it comes. What is
 //! written for one belongs to the run that wrote it: another run is refused, and undoes nothing.
 
-use std::time::Duration;
-
-use hansom_core::{Activity, ActivityOptions, Harmless, Never, RetryPolicy, WhenUnavailable};
+use hansom_core::{Activity, ActivityOptions, Harmless, Never};
 use serde::{Deserialize, Serialize};
 
+use crate::patience::{persistent, quick};
 use crate::payment::Won;
 
 /// A bike.
@@ -136,36 +135,6 @@ pub enum NoBike {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("the points do not suffice")]
 pub struct NotEnoughPoints;
-
-/// Retries without end, from half a second up to ten: the user is waiting.
-pub(super) fn persistent() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(500),
-        maximum_interval: Duration::from_secs(10),
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry: retry.unlimited(),
-        start_to_close: Duration::from_secs(5),
-        ..ActivityOptions::default()
-    }
-}
-
-/// Five quick attempts: nothing has happened yet, so the user may as well ask again.
-fn quick() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(200),
-        maximum_interval: Duration::from_secs(1),
-        maximum_attempts: 5,
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry,
-        start_to_close: Duration::from_secs(2),
-        when_unavailable: WhenUnavailable::Fail,
-        ..ActivityOptions::default()
-    }
-}
 
 /// Write the reservation down. Undone by [`CancelReservation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

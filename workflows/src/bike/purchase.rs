@@ -7,9 +7,8 @@
 use hansom_core::{Activity, ActivityError, Ctx, Fingerprint, WhenUnavailable, Workflow};
 use serde::{Deserialize, Serialize};
 
-use super::contract::{
-    CancelApproval, CreateApproval, IncreasePoints, Points, Purchase, Taken, persistent,
-};
+use super::contract::{CancelApproval, CreateApproval, IncreasePoints, Points, Purchase, Taken};
+use crate::patience::persistent;
 use crate::payment::{Charge, Declined, Payer, PaymentId, Refund, WasCharged};
 
 /// Why a purchase may come to nothing.

@@ -5,14 +5,11 @@
 //! written for an order belongs to the run that wrote it: another run is refused, and undoes
 //! nothing.
 
-use std::time::Duration;
-
-use hansom_core::{
-    Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal, WhenUnavailable,
-};
+use hansom_core::{Activity, ActivityError, ActivityOptions, Harmless, Never, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::status::MoveType;
+use crate::patience::{persistent, quick, synchronous};
 use crate::payment::Won;
 
 /// An order. The façade draws it from a sequence before it starts the saga.
@@ -107,20 +104,6 @@ impl Signal for CompleteMove {
     const NAME: &'static str = "complete_move";
 }
 
-/// Retries without end, from half a second up to ten: the customer is waiting.
-pub(super) fn persistent() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(500),
-        maximum_interval: Duration::from_secs(10),
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry: retry.unlimited(),
-        start_to_close: Duration::from_secs(5),
-        ..ActivityOptions::default()
-    }
-}
-
 /// Write the order down, as 호출. Undone by [`CancelOrder`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceOrder {
@@ -134,20 +117,9 @@ impl Activity for PlaceOrder {
     type Output = ();
     type Error = OrderTaken;
 
-    /// Five quick attempts: nothing is promised yet, so the customer may as well ask again.
+    /// Nothing is promised yet.
     fn options() -> ActivityOptions {
-        let retry = RetryPolicy {
-            initial_interval: Duration::from_millis(200),
-            maximum_interval: Duration::from_secs(1),
-            maximum_attempts: 5,
-            ..RetryPolicy::default()
-        };
-        ActivityOptions {
-            retry,
-            start_to_close: Duration::from_secs(2),
-            when_unavailable: WhenUnavailable::Fail,
-            ..ActivityOptions::default()
-        }
+        quick()
     }
 }
 
@@ -196,20 +168,8 @@ impl Activity for RequestAssignment {
     type Output = ();
     type Error = OrderTaken;
 
-    /// The customer waits for the answer, so two attempts of 610 ms and no more, and none where
-    /// it cannot even be sent.
     fn options() -> ActivityOptions {
-        let retry = RetryPolicy {
-            initial_interval: Duration::from_millis(200),
-            maximum_attempts: 2,
-            ..RetryPolicy::default()
-        };
-        ActivityOptions {
-            retry,
-            start_to_close: Duration::from_millis(610),
-            when_unavailable: WhenUnavailable::Fail,
-            ..ActivityOptions::default()
-        }
+        synchronous()
     }
 }
 

@@ -26,9 +26,9 @@ pub use contract::{
 pub use status::{AssignmentStatus, MoveType, OrderStatus, RequestStatus};
 pub use view::MoverInfos;
 
-use self::contract::persistent;
 use self::feed::News;
 use crate::notification::{Notice, SendNotice};
+use crate::patience::persistent;
 
 /// After so long a move that nobody completed is over.
 const RETENTION: Duration = Duration::from_hours(30 * 24);

@@ -7,12 +7,11 @@
 
 use std::time::Duration;
 
-use hansom_core::{
-    Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal, WhenUnavailable,
-};
+use hansom_core::{Activity, ActivityError, ActivityOptions, Harmless, Never, RetryPolicy, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{Distance, Fare};
+use crate::patience::{persistent, quick, synchronous};
 
 /// A call. The façade draws it from a sequence before it starts the saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,20 +146,6 @@ impl Signal for EndDrive {
     const NAME: &'static str = "end_drive";
 }
 
-/// Retries without end, from half a second up to ten: the rider is waiting.
-fn persistent() -> ActivityOptions {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_millis(500),
-        maximum_interval: Duration::from_secs(10),
-        ..RetryPolicy::default()
-    };
-    ActivityOptions {
-        retry: retry.unlimited(),
-        start_to_close: Duration::from_secs(5),
-        ..ActivityOptions::default()
-    }
-}
-
 /// Write the call down. Undone by [`CancelCall`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterCall {
@@ -174,19 +159,8 @@ impl Activity for RegisterCall {
     type Output = ();
     type Error = CallTaken;
 
-    /// Five quick attempts: nothing has happened yet, so the rider may as well ask again.
     fn options() -> ActivityOptions {
-        let retry = RetryPolicy {
-            initial_interval: Duration::from_millis(200),
-            maximum_interval: Duration::from_secs(1),
-            maximum_attempts: 5,
-            ..RetryPolicy::default()
-        };
-        ActivityOptions {
-            retry,
-            start_to_close: Duration::from_secs(2),
-            ..ActivityOptions::default()
-        }
+        quick()
     }
 }
 
@@ -204,22 +178,15 @@ impl Activity for ChargeFare {
     type Output = PayId;
     type Error = PaymentDeclined;
 
-    /// The rider waits for the answer, so two attempts of 610 ms and no more.
+    /// As the documents have it, whose second attempt comes later than elsewhere.
     fn options() -> ActivityOptions {
+        let patience = synchronous();
         let retry = RetryPolicy {
             initial_interval: Duration::from_secs(2),
             maximum_interval: Duration::from_secs(5),
-            maximum_attempts: 2,
-            ..RetryPolicy::default()
+            ..patience.retry
         };
-        // Whoever placed the call waits for it.
-        let when_unavailable = WhenUnavailable::Fail;
-        ActivityOptions {
-            retry,
-            start_to_close: Duration::from_millis(610),
-            when_unavailable,
-            ..ActivityOptions::default()
-        }
+        ActivityOptions { retry, ..patience }
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(crate) muted: bool,
     /// It goes on in another run: nothing is left to do here.
     pub(crate) continued: bool,
+    /// The body wants to be cancelled.
+    pub(crate) cancelled: bool,
     /// What keeps it from going on in another run.
     pub(crate) open: StillOpen,
     pub(crate) versions: Versions,
@@ -193,6 +195,32 @@ impl Ctx {
     pub fn pivot(self) -> Committed {
         self.issue(Command::Pivot {});
         Committed(self)
+    }
+
+    /// Ends here as cancelled: the body goes no further, and all that was done is undone, as if
+    /// somebody had asked for it. For an end that is no failure: the customer changed their mind,
+    /// and was told that it is not too late for that.
+    ///
+    /// ```
+    /// # use hansom_core::{Ctx, Never, Update, Workflow, testing::Script};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct NeverMind;
+    /// # impl Update for NeverMind { const NAME: &'static str = "never_mind"; type Output = (); type Error = Never; }
+    /// # struct Trip;
+    /// # impl Workflow for Trip {
+    /// #     const NAME: &str = "trip"; const ACTIVITIES: &[&str] = &[];
+    /// #     const UPDATES: &'static [hansom_core::UpdateType] = &[hansom_core::UpdateType::of::<NeverMind>()];
+    /// #     type Input = (); type Output = (); type Error = Never;
+    /// async fn run(ctx: Ctx, (): ()) -> Result<(), Never> {
+    ///     ctx.updates::<NeverMind>().next().await.answer(&());
+    ///     ctx.cancel().await
+    /// }
+    /// # }
+    /// # let trip = Script::<Trip>::start(&()).update("1", &NeverMind);
+    /// # assert_eq!(trip.story(), ["answer", "unwind", "cancelled"]);
+    /// ```
+    pub async fn cancel(&self) -> ! {
+        self.0.borrow_mut().cancelled = true;
+        std::future::pending().await
     }
 
     pub(crate) fn share(&self) -> Self {

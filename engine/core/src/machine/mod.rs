@@ -148,6 +148,9 @@ impl Machine {
         }
         match polled {
             Ok(Poll::Pending) if self.ctx.0.borrow().continued => self.end_body(),
+            Ok(Poll::Pending) if self.ctx.0.borrow().cancelled => {
+                self.finish(Command::Unwind { cause: Cause::Cancelled });
+            }
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(Ok(output))) => self.finish(Command::Complete { output }),
             Ok(Poll::Ready(Err(error))) => self.give_up(error),
@@ -189,8 +192,8 @@ impl Machine {
         self.body = None;
         let mut state = self.ctx.0.borrow_mut();
         state.muted = false;
-        // It may have been about to go on in another run.
-        state.continued = false;
+        // It may have been about to go on in another run, or to be cancelled.
+        (state.continued, state.cancelled) = (false, false);
         state.issued.clear();
         state.next = self.ledger.commands();
     }

@@ -107,6 +107,41 @@ fn a_deadline_comes_too_late_for_a_saga_past_its_pivot() {
     assert_eq!(script.advance(2 * HOUR).complete::<Book>(&()).story().last().unwrap(), "completed");
 }
 
+/// Books, and thinks better of it while it waits for something else.
+struct Fickle;
+impl Workflow for Fickle {
+    const NAME: &'static str = "fickle";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook", "charge", "refund", "look"];
+    type Input = ();
+    type Output = u64;
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, (): ()) -> Outcome {
+        ctx.run(Book).undo(Unbook).await?;
+        let better = async {
+            ctx.sleep(HOUR).await;
+            ctx.cancel().await
+        };
+        match ctx.select(ctx.run(Charge).undo(Refund), better).await {
+            Either::Left(charged) => charged,
+            Either::Right(never) => never,
+        }
+    }
+}
+
+#[test]
+fn a_body_that_ends_itself_as_cancelled_is_undone_and_asks_for_nothing_more() {
+    let waiting = Script::<Fickle>::start(&()).complete::<Book>(&());
+    let cancelled = waiting.advance(HOUR).complete::<Charge>(&7);
+    let cancelled = cancelled.complete::<Refund>(&()).complete::<Unbook>(&());
+    let story = ["book", "charge", "timer 3600s", "unwind", "undo: refund", "undo: unbook"];
+    assert_eq!(cancelled.story()[..6], story);
+    assert_eq!(cancelled.ledger().status(), Status::Cancelled);
+    assert!(cancelled.ledger().outcome().is_some_and(|outcome| outcome.error.is_none()));
+    // What came first was first.
+    let charged = Script::<Fickle>::start(&()).complete::<Book>(&()).complete::<Charge>(&7);
+    assert_eq!(charged.advance(HOUR).ledger().status(), Status::Completed);
+}
+
 #[test]
 fn a_termination_undoes_nothing_and_lists_what_stays_owed() {
     let script = booked().terminate();

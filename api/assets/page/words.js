@@ -202,7 +202,7 @@ const WORDS = {
   'any.send position': ['Send my position', '내 위치 보내기'],
   'any.fare': ['Fare in won', '요금 (원)'],
   'any.end': ['End the ride', '운행 종료'],
-  'any.no show': ['A driver who does not show up: accept nothing, and see what the rider hears.', '기사가 오지 않으면: 수락하지 말고 승객이 받는 메시지를 보세요.'],
+  'any.no show': ['A driver who does not show up: accept, and never start. After an hour (or what --anycall-no-show-after says) the taxi is let go, and the rider hears of it.', '기사가 오지 않으면: 수락하고 출발하지 마세요. 한 시간 뒤(또는 --anycall-no-show-after 이후) 택시 배정이 풀리고 승객에게 알립니다.'],
   'fault.taxi.down': ['The dispatch is down', '배차 서비스 중단'],
   'fault.taxi.down.why': ['Calls are accepted all the same.', '그래도 호출은 접수됩니다.'],
   'fault.notification.down': ['Messages do not get through', '메시지 전달 중단'],

@@ -63,7 +63,8 @@ impl Node {
     /// Starts the worker on a database that is migrated.
     pub(crate) async fn start(pool: PgPool, config: &Config) -> Result<Self, CliError> {
         let server = &config.server;
-        let systems = Systems::with_breakers(&pool, &server.services, &server.breakers);
+        let systems = Systems::with_breakers(&pool, &server.services, &server.breakers)
+            .with_rides(server.rides);
         let registry = registry(&systems, &server.remote)?;
         let defaults = Settings::default();
         let settings = Settings {

@@ -16,6 +16,8 @@ pub struct ConfigArgs {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
+    rides: RideArgs,
+    #[command(flatten)]
     services: ServiceArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -65,6 +67,24 @@ pub struct ServerArgs {
     /// What the place where this runs is called, as dev or prod [env: HANSOM_LANDSCAPE]
     #[arg(long, value_name = "NAME")]
     landscape: Option<String>,
+}
+
+/// How long rides wait for what.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Rides of anycall")]
+pub(super) struct RideArgs {
+    /// From one notice that a taxi is still looked for to the next [env: HANSOM_ANYCALL_NOTICE_EVERY] [default: 30s]
+    #[arg(long = "anycall-notice-every", value_name = "DURATION")]
+    notice_every: Option<String>,
+    /// A call that no taxi took for so long is cancelled [env: HANSOM_ANYCALL_GIVE_UP_AFTER] [default: 2h]
+    #[arg(long = "anycall-give-up-after", value_name = "DURATION")]
+    give_up_after: Option<String>,
+    /// So is one whose taxi has not started for so long [env: HANSOM_ANYCALL_NO_SHOW_AFTER] [default: 1h]
+    #[arg(long = "anycall-no-show-after", value_name = "DURATION")]
+    no_show_after: Option<String>,
+    /// So long a ride may be reviewed [env: HANSOM_ANYCALL_REVIEW_FOR] [default: 7d]
+    #[arg(long = "anycall-review-for", value_name = "DURATION")]
+    review_for: Option<String>,
 }
 
 /// What is logged.
@@ -144,7 +164,13 @@ impl DatabaseArgs {
 impl ConfigArgs {
     /// Reads the settings with these flags.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
-        let Self { database, server, services, log } = self;
+        let sources = Sources::of_process(self.flags(), self.database.config.as_deref());
+        Config::resolve(&sources.map_err(|error| ConfigError(vec![error]))?)
+    }
+
+    /// Those that are given.
+    pub(super) fn flags(&self) -> Vec<(Key, String)> {
+        let Self { database, server, rides, services, log } = self;
         let flags = [
             (Key::DatabaseUrl, &database.database_url),
             (Key::DatabaseUrlFile, &database.database_url_file),
@@ -157,12 +183,14 @@ impl ConfigArgs {
             (Key::Remote, &server.remote),
             (Key::MaxBacklog, &server.max_backlog),
             (Key::Landscape, &server.landscape),
+            (Key::AnycallNoticeEvery, &rides.notice_every),
+            (Key::AnycallGiveUpAfter, &rides.give_up_after),
+            (Key::AnycallNoShowAfter, &rides.no_show_after),
+            (Key::AnycallReviewFor, &rides.review_for),
             (Key::Log, &log.log),
             (Key::LogFormat, &log.log_format),
         ];
         let flags = flags.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
-        let flags = flags.chain(services.0.iter().cloned());
-        let sources = Sources::of_process(flags.collect(), database.config.as_deref());
-        Config::resolve(&sources.map_err(|error| ConfigError(vec![error]))?)
+        flags.chain(services.0.iter().cloned()).collect()
     }
 }

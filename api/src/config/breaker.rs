@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hansom_activities::breaker::BreakerSettings;
 
-use crate::duration;
 use crate::nearest::nearest;
 
 const WORDS: [&str; 5] = ["slow", "window", "calls", "failed", "open"];
@@ -47,11 +46,7 @@ fn unknown(word: &str) -> String {
 }
 
 fn time(word: &str, value: &str) -> Result<Duration, String> {
-    let time = duration::parse(value).map_err(|error| format!("{word}: {error}"))?;
-    if (MIN..=MAX).contains(&time) {
-        return Ok(time);
-    }
-    Err(format!("{word}: it is {} to {}", duration::show(MIN), duration::show(MAX)))
+    super::between(value, MIN, MAX).map_err(|error| format!("{word}: {error}"))
 }
 
 fn whole(word: &str, value: &str, max: u32) -> Result<u32, String> {

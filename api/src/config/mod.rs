@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use hansom_activities::breaker::BreakerSettings;
 use hansom_activities::service as services;
+use hansom_workflows::anycall_ride::Terms;
 
 pub use self::args::{ConfigArgs, DatabaseArgs, LogArgs, ServerArgs};
 use self::sources::Given;
@@ -35,6 +36,9 @@ const MAX_LANDSCAPE: usize = 63;
 
 const MIN_LEASE: Duration = Duration::from_secs(1);
 const MAX_LEASE: Duration = Duration::from_mins(5);
+
+const MIN_WAIT: Duration = Duration::from_millis(100);
+const MAX_WAIT: Duration = Duration::from_hours(365 * 24);
 
 /// What is set.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub struct Server {
     /// `HANSOM_MAX_BACKLOG`, default 20000: with so much to do nothing more is started; 0 is no
     /// bound.
     pub max_backlog: usize,
+    /// `HANSOM_ANYCALL_…`: how long rides wait for what, from now on.
+    pub rides: Terms,
     /// `HANSOM_<NAME>_URL`: bundled services that run elsewhere; by default all run here.
     pub services: Urls,
     /// `HANSOM_<NAME>_BREAKER`: breakers that open at another time than by default, by service.
@@ -158,6 +164,7 @@ impl Config {
                     .map(|threads| threads as usize),
                 remote: read.get(Key::Remote, names).unwrap_or_default(),
                 max_backlog: read.get(Key::MaxBacklog, backlog).unwrap_or(20_000),
+                rides: rides(&mut read),
                 services: services::ALL
                     .iter()
                     .filter_map(|kind| Some((kind.name, read.get(Key::Service(kind), plain)?)))
@@ -223,6 +230,22 @@ pub fn mask(url: &str) -> String {
         _ => pair.to_owned(),
     });
     format!("{masked}?{}", query.collect::<Vec<_>>().join("&"))
+}
+
+fn rides(read: &mut Reader<'_>) -> Terms {
+    let terms = Terms::default();
+    Terms {
+        notice_every_ms: read.get(Key::AnycallNoticeEvery, wait).unwrap_or(terms.notice_every_ms),
+        give_up_after_ms: read.get(Key::AnycallGiveUpAfter, wait).unwrap_or(terms.give_up_after_ms),
+        no_show_after_ms: read.get(Key::AnycallNoShowAfter, wait).unwrap_or(terms.no_show_after_ms),
+        review_for_ms: read.get(Key::AnycallReviewFor, wait).unwrap_or(terms.review_for_ms),
+    }
+}
+
+/// In milliseconds.
+fn wait(text: &str) -> Result<u64, String> {
+    let wait = between(text, MIN_WAIT, MAX_WAIT)?;
+    Ok(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn database_url(text: &str) -> Result<String, String> {
@@ -303,12 +326,15 @@ fn names(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn lease(text: &str) -> Result<Duration, String> {
-    let lease = duration::parse(text).map_err(|error| error.to_string())?;
-    if (MIN_LEASE..=MAX_LEASE).contains(&lease) {
-        return Ok(lease);
+    between(text, MIN_LEASE, MAX_LEASE)
+}
+
+fn between(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
+    let given = duration::parse(text).map_err(|error| error.to_string())?;
+    if (min..=max).contains(&given) {
+        return Ok(given);
     }
-    let (min, max) = (duration::show(MIN_LEASE), duration::show(MAX_LEASE));
-    Err(format!("a lease is {min} to {max}"))
+    Err(format!("it is {} to {}", duration::show(min), duration::show(max)))
 }
 
 fn filter(text: &str) -> Result<String, String> {

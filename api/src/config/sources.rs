@@ -28,6 +28,10 @@ pub enum Key {
     WorkerThreads,
     Remote,
     MaxBacklog,
+    AnycallNoticeEvery,
+    AnycallGiveUpAfter,
+    AnycallNoShowAfter,
+    AnycallReviewFor,
     Log,
     LogFormat,
     Url,
@@ -40,7 +44,7 @@ pub enum Key {
 
 impl Key {
     /// Those that are not of a service.
-    const OWN: [Self; 14] = [
+    const OWN: [Self; 18] = [
         Self::DatabaseUrl,
         Self::DatabaseUrlFile,
         Self::Data,
@@ -51,6 +55,10 @@ impl Key {
         Self::WorkerThreads,
         Self::Remote,
         Self::MaxBacklog,
+        Self::AnycallNoticeEvery,
+        Self::AnycallGiveUpAfter,
+        Self::AnycallNoShowAfter,
+        Self::AnycallReviewFor,
         Self::Log,
         Self::LogFormat,
         Self::Url,
@@ -81,6 +89,10 @@ impl Key {
             Self::WorkerThreads => "worker_threads",
             Self::Remote => "remote",
             Self::MaxBacklog => "max_backlog",
+            Self::AnycallNoticeEvery => "anycall_notice_every",
+            Self::AnycallGiveUpAfter => "anycall_give_up_after",
+            Self::AnycallNoShowAfter => "anycall_no_show_after",
+            Self::AnycallReviewFor => "anycall_review_for",
             Self::Log => "log",
             Self::LogFormat => "log_format",
             Self::Url => "url",

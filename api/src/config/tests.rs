@@ -1,3 +1,5 @@
+use clap::{Args as _, FromArgMatches as _};
+
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Sources {
@@ -242,4 +244,29 @@ fn a_landscape_is_a_plain_name() {
     for text in ["pr od", "prod\"", "운영", &"x".repeat(64)] {
         assert!(landscape(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn how_long_rides_wait_is_set_and_else_as_it_always_was() {
+    let rides = |text| Config::resolve(&file(text)).unwrap().server.rides;
+    assert_eq!(rides(""), Terms::default());
+    let set = rides("anycall_notice_every = '5s'\nanycall_no_show_after = '1m'");
+    assert_eq!((set.notice_every_ms, set.no_show_after_ms), (5_000, 60_000));
+    assert_eq!(set.give_up_after_ms, Terms::default().give_up_after_ms);
+    let set = rides("anycall_give_up_after = '1h'\nanycall_review_for = '1d'");
+    assert_eq!((set.give_up_after_ms, set.review_for_ms), (3_600_000, 86_400_000));
+    let long = wrong(&file("anycall_review_for = '366d'"));
+    assert_eq!(long, ["hansom.toml:1: anycall_review_for: `366d`: it is 100ms to 365d"]);
+}
+
+#[test]
+fn every_setting_has_a_flag_that_is_heard() {
+    let command = ConfigArgs::augment_args(clap::Command::new("hansom"));
+    let given = Key::all().filter(|key| *key != Key::Url);
+    let given = given.map(|key| format!("--{}=x", key.name().replace('_', "-")));
+    let given = std::iter::once("hansom".to_owned()).chain(given);
+    let matches = command.try_get_matches_from(given).unwrap();
+    let heard = ConfigArgs::from_arg_matches(&matches).unwrap().flags();
+    let missing = Key::all().filter(|key| heard.iter().all(|(name, _)| name != key));
+    assert_eq!(missing.collect::<Vec<_>>(), [Key::Url]);
 }

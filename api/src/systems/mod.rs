@@ -37,6 +37,7 @@ use hansom_activities::forward::Elsewhere;
 use hansom_activities::service::{self as services, Kind};
 use hansom_core::Handlers;
 use hansom_engine::{EngineError, Registry};
+use hansom_workflows::anycall_ride::Terms;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -61,6 +62,7 @@ pub struct Systems {
     places: Places,
     handlers: Handlers,
     breakers: Breakers,
+    rides: Terms,
 }
 
 /// Where each service is asked.
@@ -108,7 +110,14 @@ impl Systems {
             places.insert(name, place.behind(breaker));
             handlers = handlers.and(guarded);
         }
-        Self { pool: pool.clone(), places: Places(Arc::new(places)), handlers, breakers }
+        let (places, rides) = (Places(Arc::new(places)), Terms::default());
+        Self { pool: pool.clone(), places, handlers, breakers, rides }
+    }
+
+    /// With these terms for the rides that anycall's façade starts.
+    #[must_use]
+    pub fn with_rides(self, rides: Terms) -> Self {
+        Self { rides, ..self }
     }
 
     /// The breakers of the services, wherever those run.
@@ -157,7 +166,7 @@ impl Systems {
     }
 
     fn anycall(&self, api: &Arc<Api>) -> Router {
-        anycall::facade(Arc::clone(api), &self.pool, &self.places)
+        anycall::facade(Arc::clone(api), &self.pool, &self.places, self.rides)
     }
 
     fn move24mall(&self, api: &Arc<Api>) -> Router {

@@ -50,7 +50,7 @@ async fn b2_calls_are_accepted_while_no_taxi_can_be_reached_and_reach_them_later
         let offered = server.until(taxi, |taxi| taxi["memberName"] == "홍길동").await;
         assert_eq!(offered["callStatus"], "택시호출");
     }
-    server.until("/v1/workflows/anycall.call.3", |ride| ride["status"] == "failed").await;
+    server.until("/v1/workflows/anycall.call.3", |ride| ride["status"] == "cancelled").await;
     let all = taxi.get("/taxis").await.body["_embedded"]["taxis"].take();
     let all = all.as_array().expect("a list").iter();
     assert_eq!(all.filter(|taxi| taxi["callStatus"] == "택시호출").count(), 2);

@@ -7,7 +7,7 @@ const PATH: &str = "/page/anycall";
 async fn call(page: &Page) {
     page.sees(".headline", "No call yet").await;
     page.tap("Register").await;
-    page.sees(".facts", "•••• 3456").await;
+    page.sees(".facts", "****-****-****-3456").await;
     page.tap("Call a taxi").await;
     page.sees(".headline", "Looking for a taxi").await;
     page.sees(".headline", "Somebody calls a taxi").await;
@@ -56,6 +56,28 @@ async fn a_call_that_no_taxi_has_is_cancelled() {
         page.sees(".headline", "The call is cancelled").await;
         let call = server.get("/anycall/calls/1").await;
         assert_eq!(call["callStatus"], "호출취소");
+    })
+    .await;
+}
+
+/// A ride whose driver has two seconds, which is otherwise a setting of the server.
+const IMPATIENT: &str = "fetch('/v1/workflows', { method: 'POST', \
+    headers: { 'content-type': 'application/json' }, body: JSON.stringify({ \
+    type: 'anycall_ride', id: 'anycall.call.1', input: { call_id: 1, member_id: 1, \
+    phone_number: '010-7202-2664', start_address: '정자동', end_address: '목동', \
+    terms: { no_show_after_ms: 2000 } } }) }).then((answer) => answer.status)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taxi_that_never_comes_is_let_go_and_the_rider_hears_of_it() {
+    story("anycall-no-show", PATH, async |page, _| {
+        page.tap("Register").await;
+        page.sees(".facts", "****-****-****-3456").await;
+        page.script(IMPATIENT).await;
+        page.tap("Accept the call").await;
+        page.sees(".messages", "택시가 배정되었습니다").await;
+        page.sees(".messages", "배정된 택시가 오지 않아 호출이 취소되었습니다").await;
+        page.sees(".headline", "The call is cancelled").await;
+        page.sees(".headline", "The call was cancelled").await;
     })
     .await;
 }

@@ -94,7 +94,8 @@ impl Workflow for AnycallRide {
             taxi: found.accepted.update.taxi.clone(),
             call,
         };
-        let started = desk.during(Stage::Assigned, ride.board(&ctx, found.accepted)).await?;
+        let boarded = ride.board(&ctx, found.accepted, terms.no_show_after());
+        let started = desk.during(Stage::Assigned, boarded).await?;
         let drive = ride.drive(&ctx, started, found.rider.payer);
         let paid = desk.during(Stage::InService, drive).await?;
 
@@ -123,7 +124,7 @@ async fn find(ctx: &Ctx, desk: &Desk, call: &Call, terms: Terms) -> Result<Found
         Either::Left(cancelled) => {
             ctx.run(MarkCancelled { call_id }).await?;
             cancelled.answer(&());
-            return Err(RideError::Cancelled);
+            ctx.cancel().await
         }
         Either::Right(Ok(Ok(found))) => return Ok(found),
         Either::Right(Ok(Err(error))) => error,
@@ -177,18 +178,22 @@ struct Riding<'a> {
 }
 
 impl Riding<'_> {
-    /// Assigned, until the customer is on board.
+    /// Assigned, until the customer is on board or has waited long enough.
     async fn board(
         &self,
         ctx: &Ctx,
         accepted: UpdateRequest<DriverAccept>,
+        no_show_after: Duration,
     ) -> Result<UpdateRequest<RideStart>, RideError> {
         let (call_id, taxi) = (self.call.call_id, self.taxi.clone());
         ctx.run(AssignTaxi { call_id, taxi }).undo(UnassignTaxi { call_id }).await?;
         accepted.answer(&());
         let message = notices::assigned(&self.taxi.taxi_info);
         drop(self.customer.tell(ctx, "assigned", &message));
-        Ok(self.desk.starts.next().await)
+        ctx.timeout(no_show_after, self.desk.starts.next()).await.map_err(|Elapsed| {
+            drop(self.customer.tell(ctx, "cancelled", notices::NO_SHOW));
+            RideError::NoShow
+        })
     }
 
     /// Under way, until it is paid.

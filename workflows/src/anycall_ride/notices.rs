@@ -12,6 +12,8 @@ const FROM: &str = "02-1234-5678";
 pub(super) const SEARCHING: &str = "배차 중입니다";
 /// None came.
 pub(super) const NO_TAXI: &str = "배차되지 않아 호출이 취소되었습니다";
+/// One was assigned, and did not come.
+pub(super) const NO_SHOW: &str = "배정된 택시가 오지 않아 호출이 취소되었습니다";
 /// Nobody would pay.
 pub(super) const NO_MEMBER: &str = "회원정보 또는 결제카드가 없어 호출이 취소되었습니다";
 /// Paid.

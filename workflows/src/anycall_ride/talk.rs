@@ -56,31 +56,41 @@ pub struct Ride {
 pub struct Terms {
     /// From one notice that a taxi is still looked for to the next. Default 30 s.
     pub notice_every_ms: u64,
-    /// A call that no taxi took for so long is cancelled. Default 2 h: more would fill the
-    /// history with notices.
+    /// A call that no taxi took for so long is cancelled. Default 2 h.
     pub give_up_after_ms: u64,
+    /// So is one whose taxi has not started for so long since it was assigned. Default 1 h.
+    pub no_show_after_ms: u64,
     /// So long a ride may be reviewed. Default 7 d.
     pub review_for_ms: u64,
 }
+
+/// The most notices of one search: each is a handful of events of its history.
+const NOTICES: u64 = 10_000;
 
 impl Default for Terms {
     fn default() -> Self {
         Self {
             notice_every_ms: 30_000,
             give_up_after_ms: 2 * 3_600_000,
+            no_show_after_ms: 3_600_000,
             review_for_ms: 7 * 24 * 3_600_000,
         }
     }
 }
 
 impl Terms {
-    /// At least a tenth of a second: each costs a saga.
+    /// At least a tenth of a second, for each notice costs a saga; and so that what is given up
+    /// has not filled its history with them.
     pub(super) fn notice_every(self) -> Duration {
-        Duration::from_millis(self.notice_every_ms.max(100))
+        Duration::from_millis(self.notice_every_ms.max(100).max(self.give_up_after_ms / NOTICES))
     }
 
     pub(super) fn give_up_after(self) -> Duration {
         Duration::from_millis(self.give_up_after_ms)
+    }
+
+    pub(super) fn no_show_after(self) -> Duration {
+        Duration::from_millis(self.no_show_after_ms)
     }
 
     pub(super) fn review_for(self) -> Duration {
@@ -105,12 +115,12 @@ pub struct Trip {
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RideError {
-    /// The customer does not want it any more.
-    #[error("the customer cancelled")]
-    Cancelled,
     /// No taxi took it in time.
     #[error("no taxi took the call")]
     NoTaxi,
+    /// The taxi that took it did not come.
+    #[error("the taxi did not come")]
+    NoShow,
     /// It belongs to another run, or nobody knows whether it was placed.
     #[error("call {0}")]
     Place(#[from] ActivityError<CallTaken>),
@@ -222,7 +232,8 @@ updates! {
     Review = "review" -> ();
 }
 
-/// Where the taxi is. Kept for the view, and costs an event of the history each.
+/// Where the taxi is. Kept for the view, and costs an event of the history each: whoever sends
+/// them sees to it that they are few.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Degrees north.

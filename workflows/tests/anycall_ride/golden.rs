@@ -73,7 +73,7 @@ fn a_ride_from_its_call_to_its_review() {
 }
 
 #[test]
-fn a_search_with_reminders_that_is_cancelled_and_one_that_is_given_up() {
+fn a_search_that_is_cancelled_one_that_is_given_up_and_a_taxi_that_does_not_come() {
     let first = searching().fire();
     kept("reminding", &first);
     let first = first.complete_child::<Notice>("anycall.call.1.searching.1", &true, Vec::new());
@@ -81,6 +81,7 @@ fn a_search_with_reminders_that_is_cancelled_and_one_that_is_given_up() {
     kept("cancelled_by_customer", &closed(done::<MarkCancelled>(cancelled, &())));
     let mut impatient = ride();
     impatient.terms.give_up_after_ms = 1_000;
+    kept("no_show", &closed(done::<UnassignTaxi>(assigned().fire(), &())));
     kept("given_up", &Story::start(&impatient).complete::<PlaceCall>(&()).fire());
 }
 

@@ -206,8 +206,7 @@ fn a_customer_may_cancel_as_long_as_no_taxi_is_assigned() {
     let script = script.complete::<MarkCancelled>(&());
     assert_eq!(script.answer::<CustomerCancel>("cancel"), Some(Ok(())));
     let script = script.complete::<CloseDispatch>(&()).complete::<WithdrawCall>(&());
-    assert_eq!(script.ledger().status(), Status::Failed);
-    assert_eq!(error(&script), RideError::Cancelled);
+    assert_eq!(script.ledger().status(), Status::Cancelled);
     assert!(told(&script).is_empty());
 }
 
@@ -218,7 +217,7 @@ fn a_customer_may_cancel_while_no_taxi_can_be_reached() {
     assert_eq!(script.answer::<CustomerCancel>("cancel"), Some(Ok(())));
     // The dispatch is under way, so it is waited for, and closed.
     let script = script.complete::<OpenDispatch>(&()).complete::<CloseDispatch>(&());
-    assert_eq!(error(&script.complete::<WithdrawCall>(&())), RideError::Cancelled);
+    assert_eq!(script.complete::<WithdrawCall>(&()).ledger().status(), Status::Cancelled);
 }
 
 #[test]
@@ -290,6 +289,32 @@ fn a_call_that_no_taxi_takes_is_given_up() {
     assert_eq!(told_what(&script), ["cancelled"]);
     let script = script.complete::<CloseDispatch>(&()).complete::<WithdrawCall>(&());
     assert_eq!(error(&script), RideError::NoTaxi);
+}
+
+#[test]
+fn a_taxi_that_does_not_come_is_let_go_and_the_customer_is_told() {
+    let (hour, nearly) = (Duration::from_hours(1), Duration::from_millis(3_599_999));
+    let waiting = assigned().advance(nearly);
+    assert_eq!(told_what(&waiting), ["assigned"]);
+    let script = waiting.fire();
+    assert_eq!(told_what(&script), ["assigned", "cancelled"]);
+    assert!(told(&script)[1].1.message.contains("오지 않아"));
+    let script = script.complete::<UnassignTaxi>(&()).complete::<CloseDispatch>(&());
+    let script = script.complete::<WithdrawCall>(&());
+    assert_eq!(error(&script), RideError::NoShow);
+    assert_eq!(script.ledger().status(), Status::Failed);
+    // One that has come has come.
+    assert_eq!(riding().advance(hour).ledger().status(), Status::Running);
+}
+
+#[test]
+fn a_search_fits_into_its_history_however_often_the_customer_would_be_told() {
+    let mut ride = ride();
+    (ride.terms.notice_every_ms, ride.terms.give_up_after_ms) = (1, 7 * 24 * 3_600_000);
+    let opened = Story::start(&ride).complete::<PlaceCall>(&()).complete::<OpenDispatch>(&());
+    let script = opened.complete::<LoadMember>(&rider(CARD)).complete::<AttachMember>(&());
+    let minute = Duration::from_mins(1);
+    assert!(told(&script.advance(minute)).is_empty(), "10 000 of them take a week");
 }
 
 #[test]

@@ -134,3 +134,13 @@ fn a_call_that_no_driver_takes_is_given_up_and_leaves_nothing() {
     assert_eq!(walked.performed("assign_taxi"), 0, "{walked}");
     assert!(walked.performed("close_dispatch") > 100, "{walked}");
 }
+
+#[test]
+fn a_taxi_that_does_not_come_is_free_again() {
+    let mut impatient = ride();
+    impatient.terms.no_show_after_ms = 60_000;
+    let taken = |world: &World| world.is_offered().then(|| accept("1"));
+    let walked = services(&impatient).update_when(taken).walk();
+    assert_eq!(walked.performed("mark_started"), 0, "{walked}");
+    assert!(walked.performed("unassign_taxi") > 100, "{walked}");
+}

@@ -9,7 +9,7 @@ use hansom_activities::numbers::Series;
 use hansom_core::ActivityError;
 use hansom_workflows::anycall_ride::{
     AnycallRide, Call, CallId, CallStatus, CallTaken, CustomerCancel, MemberId, Review, Ride,
-    RideError, TaxiServiceInfos, Terms,
+    RideError, TaxiServiceInfos,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -161,7 +161,7 @@ impl Facade {
     /// it is written down when its service is there.
     pub(super) async fn place(&self, call: &Call, key: &Key) -> Result<(), Problem> {
         let id = call.call_id.workflow_id();
-        let ride = Ride { call: call.clone(), terms: Terms::default() };
+        let ride = Ride { call: call.clone(), terms: self.terms };
         let is_seen = |row: &Map<String, Value>| row["callStatus"].as_str().map(drop);
         let begun =
             self.sagas.begin::<TaxiServiceInfos, ()>(&id, &ride, key, PATIENCE, is_seen).await?;

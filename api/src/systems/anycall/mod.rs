@@ -20,6 +20,7 @@ use hansom_activities::faults::Switches;
 use hansom_activities::notification::NotificationService;
 use hansom_activities::payment::PaymentService;
 use hansom_activities::service::{ANYCALL, MEMBERSHIP, NOTIFICATION, PAYMENT, Service, TAXI};
+use hansom_workflows::anycall_ride::Terms;
 use sqlx::PgPool;
 
 use super::Places;
@@ -48,6 +49,8 @@ const NOTIFIES: &str = "what there is to tell the saga of a ride tells";
 #[derive(Clone)]
 struct Facade {
     sagas: Sagas,
+    /// Those of the rides that it starts.
+    terms: Terms,
     calls: Downstream,
     taxis: Downstream,
     members: Downstream,
@@ -94,11 +97,12 @@ pub(super) fn notifies(messages: NotificationService) -> Router {
 }
 
 /// The documents' routes, as their gateway on port 8088 has them.
-pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
+pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places, terms: Terms) -> Router {
     let kinds = [ANYCALL, TAXI, MEMBERSHIP, PAYMENT, NOTIFICATION];
     let [calls, taxis, members, payment, notification] = kinds.map(|kind| places.of(kind).clone());
     let facade = Facade {
         sagas: Sagas::new(api, pool),
+        terms,
         calls: calls.clone(),
         taxis: taxis.clone(),
         members: members.clone(),

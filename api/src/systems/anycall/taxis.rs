@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use chrono::Utc;
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
 use hansom_activities::numbers::Series;
 use hansom_workflows::anycall_ride::{
@@ -19,6 +20,9 @@ use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 use crate::systems::key::Key;
+
+/// In seconds. With more of them a ride of a day would not fit into a history.
+const POSITION_EVERY: i64 = 2;
 
 impl Resource for Dispatch {
     const KIND: Kind = Kind { one: "taxi", many: "taxis" };
@@ -149,8 +153,9 @@ impl Facade {
         Ok(status.and_then(TaxiStatus::parse))
     }
 
-    /// Keeps the position of a taxi that has this call. What the view says of that is enough to
-    /// refuse the others: one that is late all the same it ignores.
+    /// Keeps the position of a taxi that has this call, one in [`POSITION_EVERY`] and no more:
+    /// each is an event of the ride's history, and that has a bound. What the view says is enough
+    /// to refuse the others: one that is late all the same it ignores.
     async fn position(&self, asked: &Asked, fields: &Fields) -> Result<(), Problem> {
         let position = Position {
             latitude: fields.degrees("latitude", 90.0)?,
@@ -162,6 +167,9 @@ impl Facade {
             let detail = format!("call {}: no taxi is on its way with it", asked.call_id.0);
             return Err(Problem::new(kinds::STAGE, detail));
         }
-        Ok(self.sagas.client().signal(&asked.call_id.workflow_id(), &position, None).await?)
+        // One of an id that was heard is dropped by the engine, whichever server it is sent by.
+        let id = format!("position.{}", Utc::now().timestamp() / POSITION_EVERY);
+        let workflow_id = asked.call_id.workflow_id();
+        Ok(self.sagas.client().signal(&workflow_id, &position, Some(&id)).await?)
     }
 }

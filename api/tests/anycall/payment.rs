@@ -1,6 +1,6 @@
 //! A ride ends when it is paid.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rig::{INFO, Rig, accept, entries};
 use super::{CUSTOMER, FRIEND, pair};
@@ -110,7 +110,12 @@ async fn a_payment_that_is_slow_once_is_taken_once() {
     rig.fault("payment", json!({ "latency_ms": 700 })).await;
     let end = rig.end(15_000);
     let recover = async {
-        tokio::time::sleep(std::time::Duration::from_millis(650)).await;
+        let history = "/v1/workflows/anycall.call.1/history?limit=200";
+        let failed = |event: &Value| event.get("attempt_failed").is_some();
+        rig.until(history, |shown| {
+            shown["items"].as_array().is_some_and(|all| all.iter().any(failed))
+        })
+        .await;
         rig.fault("payment", json!({})).await;
     };
     let (end, ()) = tokio::join!(end, recover);

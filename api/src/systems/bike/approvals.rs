@@ -10,7 +10,7 @@ use hansom_workflows::bike::{ConfirmId, PointPurchases, Purchase, UserId};
 use hansom_workflows::payment::Won;
 use serde_json::{Map, Value, json};
 
-use super::reservations::Desk;
+use super::Facade;
 use crate::http::problem::Problem;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
@@ -66,7 +66,7 @@ pub(super) async fn show(
 
 /// Answers when it is written down; it is paid, and the points given, behind that.
 pub(super) async fn buy(
-    State(desk): State<Desk>,
+    State(facade): State<Facade>,
     base: Base,
     key: Key,
     fields: Fields,
@@ -76,15 +76,15 @@ pub(super) async fn buy(
         return Err(fields.wrong("price", &format!("must be 1 to {MAX_PRICE}")));
     }
     let approve_date = fields.text("approveDate")?;
-    if !desk.sagas.is_known(Series::BikeApproval, &key).await? {
-        desk.approvals.ready(SERVICE_DOWN)?;
+    if !facade.sagas.is_known(Series::BikeApproval, &key).await? {
+        facade.approvals.ready(SERVICE_DOWN)?;
     }
-    let confirm_id = ConfirmId(desk.sagas.number(Series::BikeApproval, &key).await?);
+    let confirm_id = ConfirmId(facade.sagas.number(Series::BikeApproval, &key).await?);
     let purchase = Purchase { confirm_id, user_id, price: Won(price), approve_date };
     let id = confirm_id.workflow_id();
     let is_created = |row: &Map<String, Value>| row[PointPurchases::PROGRESS].as_str().map(drop);
     let begun =
-        desk.sagas.begin::<PointPurchases, ()>(&id, &purchase, &key, PATIENCE_CREATE, is_created);
+        facade.sagas.begin::<PointPurchases, ()>(&id, &purchase, &key, PATIENCE_CREATE, is_created);
     let about = format!("purchase {}", confirm_id.0);
     match begun.await? {
         Begun::Decided(()) => Ok(hal::created(&base, &Approval { purchase, is_cancelled: false })),

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use hansom_workflows::bike::ReservationDashboards;
 
-use super::reservations::Desk;
+use super::Facade;
 use crate::http::problem::Problem;
 use crate::systems::hal::{Base, Id, Kind, Pages};
 use crate::systems::rows::{self, Shown};
@@ -15,17 +15,17 @@ impl Shown for ReservationDashboards {
 }
 
 pub(super) async fn list(
-    State(desk): State<Desk>,
+    State(facade): State<Facade>,
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    rows::page::<ReservationDashboards>(desk.sagas.client(), &base, page, &[]).await
+    rows::page::<ReservationDashboards>(facade.sagas.client(), &base, page, &[]).await
 }
 
 pub(super) async fn show(
-    State(desk): State<Desk>,
+    State(facade): State<Facade>,
     base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    rows::one::<ReservationDashboards>(desk.sagas.client(), &base, id).await
+    rows::one::<ReservationDashboards>(facade.sagas.client(), &base, id).await
 }

@@ -18,8 +18,8 @@ use hansom_activities::faults::Switches;
 use hansom_activities::service::{APPROVAL, BIKE, POINT, RESERVATION, Service};
 use sqlx::PgPool;
 
-use self::reservations::Desk;
 use super::Places;
+use super::downstream::Downstream;
 use super::hal::instead;
 use super::rows::FOLLOWS;
 use super::sagas::Sagas;
@@ -33,6 +33,14 @@ const POINTS: &str = "points are bought by POST /approvals and spent by POST /re
 const RESERVATIONS: &str = "a reservation is over by PATCH /reservations/{id} \
     reserveStatus=예약취소 or reserveStatus=사용완료; it stays on record";
 const APPROVALS: &str = "points are bought by POST /approvals; what is paid for stays bought";
+
+/// What the façade asks.
+#[derive(Clone)]
+struct Facade {
+    sagas: Sagas,
+    reservations: Downstream,
+    approvals: Downstream,
+}
 
 /// The bike, the point, the reservation and the approval service.
 pub(super) fn services(pool: &PgPool) -> [Bundled; 4] {
@@ -76,7 +84,7 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
     let [bike, point, reservation, approval] =
         [BIKE, POINT, RESERVATION, APPROVAL].map(|kind| places.of(kind).forward(""));
     let [reservations, approvals] = [RESERVATION, APPROVAL].map(|kind| places.of(kind).clone());
-    let desk = Desk { sagas: Sagas::new(api, pool), reservations, approvals };
+    let facade = Facade { sagas: Sagas::new(api, pool), reservations, approvals };
     let bikes = get_service(bike.clone()).fallback(instead(BIKES));
     let points = get_service(point).fallback(instead(POINTS));
     let all = get_service(reservation).fallback(instead(RESERVATIONS));
@@ -94,5 +102,5 @@ pub(super) fn facade(api: Arc<Api>, pool: &PgPool, places: &Places) -> Router {
         .route("/approvals/{id}", approvals)
         .route("/reservationDashboards", get(dashboards::list).fallback(instead(FOLLOWS)))
         .route("/reservationDashboards/{id}", get(dashboards::show).fallback(instead(FOLLOWS)))
-        .with_state(desk)
+        .with_state(facade)
 }

@@ -14,13 +14,13 @@ use hansom_workflows::bike::{
 };
 use serde_json::{Map, Value, json};
 
+use super::Facade;
 use crate::http::problem::Problem;
-use crate::systems::downstream::Downstream;
 use crate::systems::fields::Fields;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 use crate::systems::key::Key;
 use crate::systems::kinds::{SERVICE_DOWN, kinds};
-use crate::systems::sagas::{Begun, Cancelled, PATIENCE_SETTLE, Sagas};
+use crate::systems::sagas::{Begun, Cancelled, PATIENCE_SETTLE};
 
 kinds! {
     OVER = 409 "bike.reservation_over" "The reservation is over";
@@ -31,14 +31,6 @@ kinds! {
 
 /// Longer than all attempts to write it down.
 const PATIENCE_CREATE: Duration = Duration::from_secs(15);
-
-/// What the façade asks.
-#[derive(Clone)]
-pub(super) struct Desk {
-    pub(super) sagas: Sagas,
-    pub(super) reservations: Downstream,
-    pub(super) approvals: Downstream,
-}
 
 impl Resource for Reservation {
     const KIND: Kind = Kind { one: "reservation", many: "reservations" };
@@ -78,21 +70,21 @@ pub(super) async fn show(
 
 /// Answers when it is written down; whether the bike is to be had is decided behind that.
 pub(super) async fn reserve(
-    State(desk): State<Desk>,
+    State(facade): State<Facade>,
     base: Base,
     key: Key,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, bike_id) = (UserId(fields.id("userId")?), BikeId(fields.id("bikeId")?));
-    if !desk.sagas.is_known(Series::BikeReservation, &key).await? {
-        desk.reservations.ready(SERVICE_DOWN)?;
+    if !facade.sagas.is_known(Series::BikeReservation, &key).await? {
+        facade.reservations.ready(SERVICE_DOWN)?;
     }
-    let reserve_no = ReserveNo(desk.sagas.number(Series::BikeReservation, &key).await?);
+    let reserve_no = ReserveNo(facade.sagas.number(Series::BikeReservation, &key).await?);
     let reservation = bike::Reservation { reserve_no, user_id, bike_id };
     let id = reserve_no.workflow_id();
     let is_created =
         |row: &Map<String, Value>| (row[ReservationDashboards::CREATED] == true).then_some(());
-    let begun = desk.sagas.begin::<ReservationDashboards, ()>(
+    let begun = facade.sagas.begin::<ReservationDashboards, ()>(
         &id,
         &reservation,
         &key,
@@ -121,7 +113,7 @@ pub(super) async fn reserve(
 
 /// As the documents' client changes it: `reserveStatus` says what is to come of it.
 pub(super) async fn change(
-    state: State<Desk>,
+    state: State<Facade>,
     id: Id,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -134,10 +126,10 @@ pub(super) async fn change(
 
 /// 200 when it is cancelled and the points are back, also when it was before; 202 when that
 /// takes longer.
-pub(super) async fn cancel(State(desk): State<Desk>, Id(id): Id) -> Result<Response, Problem> {
+pub(super) async fn cancel(State(facade): State<Facade>, Id(id): Id) -> Result<Response, Problem> {
     let workflow_id = ReserveNo(id).workflow_id();
-    match desk.sagas.cancel(&workflow_id, "the user cancelled").await? {
-        Cancelled::Settled | Cancelled::Over(Status::Cancelled) => Ok(desk.settled(id).await),
+    match facade.sagas.cancel(&workflow_id, "the user cancelled").await? {
+        Cancelled::Settled | Cancelled::Over(Status::Cancelled) => Ok(facade.settled(id).await),
         Cancelled::Pending => Ok(StatusCode::ACCEPTED.into_response()),
         Cancelled::Unknown => Err(hal::not_found::<Reservation>(id)),
         Cancelled::Over(status) => Err(over(id, status)),
@@ -145,18 +137,21 @@ pub(super) async fn cancel(State(desk): State<Desk>, Id(id): Id) -> Result<Respo
 }
 
 /// 200 when the bike is back, also when it was before; 202 when that takes longer.
-pub(super) async fn give_back(State(desk): State<Desk>, Id(id): Id) -> Result<Response, Problem> {
-    desk.sagas.refuse_while_draining()?;
+pub(super) async fn give_back(
+    State(facade): State<Facade>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    facade.sagas.refuse_while_draining()?;
     let workflow_id = ReserveNo(id).workflow_id();
-    desk.is_started(id, &workflow_id).await?;
+    facade.is_started(id, &workflow_id).await?;
     // The same for every repetition: a bike is returned once.
-    let back = desk
+    let back = facade
         .sagas
         .client()
         .update(&workflow_id, &ReturnBike {}, Some("return"), PATIENCE_SETTLE)
         .await;
     match back {
-        Ok(Ok(())) => Ok(desk.settled(id).await),
+        Ok(Ok(())) => Ok(facade.settled(id).await),
         Err(ClientError::StillOpen(_)) => Ok(StatusCode::ACCEPTED.into_response()),
         Err(ClientError::Closed { status, .. }) => Err(over(id, status)),
         Err(error) => Err(error.into()),
@@ -173,7 +168,7 @@ fn over(id: i64, status: Status) -> Problem {
     Problem::new(OVER, format!("reservation {id}: {how}"))
 }
 
-impl Desk {
+impl Facade {
     /// Whether the bike may be brought back. A saga keeps what it is told early, and this would
     /// end a reservation in the moment in which it begins.
     async fn is_started(&self, id: i64, workflow_id: &str) -> Result<(), Problem> {

@@ -57,8 +57,10 @@ impl Fold {
     /// Adds an event that is committed at `at`, before `ledger` applies it. Answers what the
     /// views made of it that they cannot mean.
     pub fn see(&mut self, ledger: &Ledger, event: &Event, at: Timestamp) -> Vec<ViewFault> {
-        if matches!(event, Event::AttemptFailed { .. } | Event::AttemptLost { .. }) {
-            // What happens between two attempts is nothing that a view is told.
+        // What happens between two attempts is nothing that a view is told.
+        if let Event::AttemptFailed { .. } | Event::HeldBack { .. } | Event::AttemptLost { .. } =
+            event
+        {
             return Vec::new();
         }
         let number = ledger.events();

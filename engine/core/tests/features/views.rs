@@ -250,6 +250,31 @@ fn what_a_view_cannot_mean_changes_nothing_and_is_said() {
     assert_eq!(fold.rows().count(), 0, "it has no row");
 }
 
+/// Counts whatever it is told.
+struct Count;
+impl View for Count {
+    const NAME: &'static str = "count";
+    type Workflow = Stay;
+    fn key(input: &i64) -> i64 {
+        *input
+    }
+    fn start(_: &i64) -> Patch {
+        Patch::new().set("told", 0)
+    }
+    fn on(fact: &Fact<'_>) -> Option<Patch> {
+        Some(Patch::new().set("told", fact.field::<u64>("told")? + 1))
+    }
+}
+
+#[test]
+fn what_happens_between_two_attempts_is_told_to_no_view() {
+    let told = |script: &Script<Stay>| script.row::<Count>().unwrap()["told"].as_u64().unwrap();
+    let before = told(&reserved());
+    let held = reserved().hold_back::<Charge>().hold_back::<Charge>();
+    assert_eq!(told(&held), before);
+    assert_eq!(told(&held.fire().signal(&Knock(1))), before + 1);
+}
+
 #[test]
 fn views_are_found_by_name_and_by_type_and_one_name_is_one_view() {
     let views = || Workflows::default().with::<Stay>().view::<Diary<Stay>>().view::<Clumsy>();

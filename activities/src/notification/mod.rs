@@ -30,10 +30,10 @@ pub struct Message {
 }
 
 /// Which messages.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Feed<'a> {
-    /// About workflows whose ids begin so.
-    pub about: &'a str,
+    /// About workflows of this system: the word that their ids begin with, up to the dot.
+    pub system: &'a str,
     /// To this number alone.
     pub to: Option<&'a str>,
 }

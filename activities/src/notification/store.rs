@@ -67,8 +67,8 @@ impl Store {
     ) -> Result<Paged<Message>, StoreError> {
         let total = sqlx::query_scalar!(
             r#"select count(*) as "count!" from notification.message
-               where starts_with(about, $1) and recipient = coalesce($2, recipient)"#,
-            feed.about,
+               where split_part(about, '.', 1) = $1 and ($2::text is null or recipient = $2)"#,
+            feed.system,
             feed.to,
         );
         let total = total.fetch_one(&self.0).await?;
@@ -76,9 +76,12 @@ impl Store {
             Row,
             "select message_id, about, channel, sender, recipient, message, delivered_at
              from notification.message
-             where starts_with(about, $1) and recipient = coalesce($2, recipient)
-             order by message_id limit $3 offset $4",
-            feed.about,
+             where message_id in (
+                 select message_id from notification.message
+                 where split_part(about, '.', 1) = $1 and ($2::text is null or recipient = $2)
+                 order by message_id limit $3 offset $4)
+             order by message_id",
+            feed.system,
             feed.to,
             page.limit(),
             page.offset(),

@@ -72,9 +72,10 @@ impl PaymentService {
         self.store.get(id).await
     }
 
-    /// All payments of accounts that begin so, the oldest first.
-    pub async fn list(&self, accounts: &str, page: Page) -> Result<Paged<Payment>, StoreError> {
-        self.store.list(accounts, page).await
+    /// All payments of a system, the oldest first: the word that its accounts begin with, up to
+    /// the dot.
+    pub async fn list(&self, system: &str, page: Page) -> Result<Paged<Payment>, StoreError> {
+        self.store.list(system, page).await
     }
 
     fn declines(&self, payer: &Payer) -> bool {

@@ -176,13 +176,13 @@ impl Store {
 
     pub(super) async fn list(
         &self,
-        accounts: &str,
+        system: &str,
         page: Page,
     ) -> Result<Paged<Payment>, StoreError> {
         let total = sqlx::query_scalar!(
             r#"select count(*) as "count!" from payment.entry
-               where kind = 'charge' and starts_with(account, $1)"#,
-            accounts,
+               where kind = 'charge' and split_part(account, '.', 1) = $1"#,
+            system,
         );
         let total = total.fetch_one(&self.0).await?;
         let rows = sqlx::query_as!(
@@ -192,9 +192,12 @@ impl Store {
                     r.entered_at as "refunded_at?", r.reason as "reason?"
              from payment.entry c
              left join payment.entry r on r.account = c.account and r.kind = 'refund'
-             where c.kind = 'charge' and starts_with(c.account, $1)
-             order by c.payment_id limit $2 offset $3"#,
-            accounts,
+             where c.payment_id in (
+                 select payment_id from payment.entry
+                 where kind = 'charge' and split_part(account, '.', 1) = $1
+                 order by payment_id limit $2 offset $3)
+             order by c.payment_id"#,
+            system,
             page.limit(),
             page.offset(),
         );

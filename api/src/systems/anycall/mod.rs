@@ -31,8 +31,12 @@ use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
 
-/// Ids of its workflows begin so: what it is shown of services that others use too.
-const OURS: &str = "anycall.";
+/// Ids of its workflows begin with this word: what it is shown of services that others use too.
+const OURS: &str = "anycall";
+
+fn is_ours(workflow_id: &str) -> bool {
+    workflow_id.split('.').next() == Some(OURS)
+}
 
 /// What does what the document's generated screens ask for besides.
 const MEMBERS: &str = "a member is registered by POST /memberShips and changed by PATCH \

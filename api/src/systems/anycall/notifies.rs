@@ -6,7 +6,7 @@ use hansom_activities::notification::{Feed, Message, NotificationService};
 use hansom_activities::page::Paged;
 use serde_json::{Value, json};
 
-use super::OURS;
+use super::{OURS, is_ours};
 use crate::http::problem::Problem;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 
@@ -38,7 +38,7 @@ pub(super) async fn list(
     base: Base,
     Pages(page): Pages,
 ) -> Result<Response, Problem> {
-    let Paged { items, total } = messages.list(Feed { about: OURS, to: None }, page).await?;
+    let Paged { items, total } = messages.list(Feed { system: OURS, to: None }, page).await?;
     let items = items.into_iter().map(Told).collect();
     Ok(hal::many(&base, page, &Paged { items, total }))
 }
@@ -49,7 +49,7 @@ pub(super) async fn show(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let message = messages.get(id).await?;
-    let message = message.filter(|message| message.notify.about.starts_with(OURS));
+    let message = message.filter(|message| is_ours(&message.notify.about));
     let told = message.map(|message| hal::one(&base, &Told(message)));
     told.ok_or_else(|| hal::not_found::<Told>(id))
 }

@@ -7,7 +7,7 @@ use hansom_activities::payment::{Payment, PaymentService};
 use hansom_workflows::payment::PaymentId;
 use serde_json::{Value, json};
 
-use super::OURS;
+use super::{OURS, is_ours};
 use crate::http::problem::Problem;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 
@@ -51,7 +51,7 @@ pub(super) async fn show(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let payment = payments.get(PaymentId(id)).await?;
-    let payment = payment.filter(|payment| payment.account.starts_with(OURS));
+    let payment = payment.filter(|payment| is_ours(&payment.account));
     let paid = payment.map(|payment| hal::one(&base, &Paid(payment)));
     paid.ok_or_else(|| hal::not_found::<Paid>(id))
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::http::problem::Problem;
 use crate::systems::hal::{self, Base, Kind, Pages, Params, Resource};
 
-/// What messages of this system are about: orders.
-const OURS: &str = "move.order.";
+/// Ids of the workflows of this system begin with this word.
+const OURS: &str = "move";
 
 /// In the words of this system.
 struct Talk(Message);
@@ -41,7 +41,7 @@ pub(super) async fn list(
     Params(query): Params,
 ) -> Result<Response, Problem> {
     let to = query.iter().find(|(name, _)| name == "tel").map(|(_, tel)| tel.as_str());
-    let Paged { items, total } = messages.list(Feed { about: OURS, to }, page).await?;
+    let Paged { items, total } = messages.list(Feed { system: OURS, to }, page).await?;
     let items = items.into_iter().map(Talk).collect();
     Ok(hal::many(&base, page, &Paged { items, total }))
 }

@@ -43,7 +43,7 @@ mod view;
 mod worker;
 
 pub use check::{CheckReport, CheckScope, CheckedRun, Finding, Patched, Verdict, check};
-pub use client::{Client, Ending, Watch};
+pub use client::{Client, Commits, Ending, Watch};
 pub use error::{ClientError, EngineError};
 pub use hansom_core::{self, Outcome};
 pub use metered::describe_metrics;

@@ -4,6 +4,9 @@ import { h, drawn, show } from './dom.js';
 import { t, has } from './words.js';
 
 const AGAIN = 2_000;
+// Events that are asked for at a time, and lines that are shown: the last ones.
+const PAGE = 200;
+const LINES = 200;
 
 // Commands are numbered among themselves, in the order in which they were accepted.
 const COMMANDS = new Set([
@@ -51,6 +54,7 @@ function outcome(name, told, line) {
   if (name === 'unknown') Object.assign(line, { state: 'failed', note: t('saga.unknown') });
   if (name === 'not_done') Object.assign(line, { state: 'failed', note: t('saga.not_done') });
   if (name === 'attempt_failed') line.note = t('saga.again', told.attempt, told.reason);
+  if (name === 'held_back') line.note = t('saga.held', told.reason);
   if (name === 'attempt_lost') line.note = t('saga.again', told.attempt, t('saga.lost'));
   if (name === 'stuck') Object.assign(line, { state: 'failed', note: told.detail });
 }
@@ -63,6 +67,19 @@ function message(name, told) {
 function spoken(kind, name) {
   const known = `${kind}.${name}`;
   return has(known) ? t(known) : name.replaceAll('_', ' ');
+}
+
+/** All events of a workflow, or nothing when it does not answer. */
+async function history(path) {
+  const events = [];
+  for (let after = ''; ;) {
+    const answer = await fetch(`${path}/history?limit=${PAGE}${after}`).catch(() => undefined);
+    const page = answer?.ok ? await answer.json().catch(() => undefined) : undefined;
+    if (!page) return undefined;
+    events.push(...page.items);
+    if (page.next === null) return events;
+    after = `&cursor=${page.next}`;
+  }
 }
 
 /** What Hansom did for one of them, with links to all that it knows. */
@@ -86,14 +103,13 @@ export function behind() {
     const path = `/v1/workflows/${now}`;
     id.textContent = now;
     workflow.href = path;
-    full.href = `${path}/history?limit=200`;
-    const answer = await fetch(full.href).catch(() => undefined);
-    const history = answer?.ok ? await answer.json().catch(() => undefined) : undefined;
-    if (!history || looked !== now) return;
+    full.href = `${path}/history?limit=${PAGE}`;
+    const events = await history(path);
+    if (!events || looked !== now) return;
     show(links, true);
     show(none, false);
-    over = history.items.some((event) => 'close' in event || 'complete' in event);
-    draw(story(history.items));
+    over = events.some((event) => 'close' in event || 'complete' in event);
+    draw(story(events).slice(-LINES));
   }
 
   return {

@@ -43,6 +43,7 @@ const WORDS = {
   'saga.unknown': ['nobody knows whether it happened', '처리 여부를 알 수 없음'],
   'saga.not_done': ['it did not happen', '처리되지 않음'],
   'saga.again': ['attempt {0} failed: {1}', '{0}번째 시도 실패: {1}'],
+  'saga.held': ['waits until it can be sent: {0}', '전송 대기 중: {0}'],
   'saga.lost': ['the worker was lost', '작업자를 잃었습니다'],
   'saga.signalled': ['Heard:', '수신:'],
   'saga.update_requested': ['Asked:', '요청:'],

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::future::{join, join_all};
 use futures_util::stream::{Stream, unfold};
+use hansom_engine::Commits;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tower::ServiceExt as _;
@@ -23,8 +24,11 @@ use crate::http::Api;
 use crate::http::errors::draining;
 use crate::http::problem::Problem;
 
-/// How old what is shown may be.
+/// How old what is shown may be where something happens …
 const EVERY: Duration = Duration::from_millis(250);
+
+/// … and where nothing was heard of: another process may have done it, or a service by itself.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Said so often that a listener who hears nothing knows that nobody is there.
 const BEAT: Duration = Duration::from_secs(5);
@@ -64,7 +68,13 @@ struct Feed {
     system: &'static System,
     api: Arc<Api>,
     facades: Router,
-    last: Mutex<Option<Look>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen last, and what has been heard of since.
+struct Seen {
+    last: Option<Look>,
+    commits: Commits,
 }
 
 /// What was seen, and when.
@@ -77,7 +87,8 @@ struct Look {
 pub(super) fn routes(api: &Arc<Api>, facades: &Router) -> Router {
     let feeds = SYSTEMS.iter().map(|system| {
         let (api, facades) = (Arc::clone(api), facades.clone());
-        let feed = Arc::new(Feed { system, api, facades, last: Mutex::default() });
+        let seen = Mutex::new(Seen { last: None, commits: api.client().commits() });
+        let feed = Arc::new(Feed { system, api, facades, seen });
         let path = format!("/page/feed/{}", system.name);
         Router::new()
             .route(&path, get(listen))
@@ -124,13 +135,18 @@ async fn listen(
 }
 
 impl Feed {
-    /// What there is to see, which is not older than [`EVERY`]. Who comes while another one
-    /// looks waits for what that one sees.
+    /// What there is to see, which is not older than [`EVERY`], or than [`QUIET`] where nothing
+    /// was committed since. Who comes while another one looks waits for what that one sees.
     async fn look(&self) -> Arc<str> {
-        let mut last = self.last.lock().await;
-        if let Some(look) = last.as_ref().filter(|look| look.at.elapsed() < EVERY) {
+        let mut seen = self.seen.lock().await;
+        let Seen { last, commits } = &mut *seen;
+        let old = last.as_ref().map_or(QUIET, |look| look.at.elapsed());
+        let fresh = old < EVERY || (old < QUIET && !commits.has_changed());
+        if let Some(look) = last.as_ref().filter(|_| fresh) {
             return Arc::clone(&look.text);
         }
+        // What is committed from here on may not be seen.
+        commits.forget();
         let lists = self.system.lists.iter().map(|list| self.list(list));
         let (lists, faults) = join(join_all(lists), self.faults()).await;
         let lists: BTreeMap<_, _> = self.system.lists.iter().zip(lists).collect();

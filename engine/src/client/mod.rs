@@ -18,7 +18,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use hansom_core::{Payload, WorkflowType};
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub use start::Ending;
 
@@ -122,6 +122,27 @@ impl Client {
     pub async fn watch(&self, workflow_id: &str) -> Result<Watch, ClientError> {
         let row = self.row(workflow_id).await?;
         Ok(Watch(self.hub.watch(row.run)))
+    }
+
+    /// Hears from now on whether this process commits anything, of whatever workflow.
+    pub fn commits(&self) -> Commits {
+        Commits(self.hub.commits.subscribe())
+    }
+}
+
+/// A hint that something may have happened to some workflow.
+pub struct Commits(watch::Receiver<()>);
+
+impl Commits {
+    /// Whether anything was committed since it was made, or since [`Commits::forget`].
+    pub fn has_changed(&self) -> bool {
+        // An error: there is nobody any more who commits.
+        self.0.has_changed().unwrap_or_default()
+    }
+
+    /// What was committed by now is known.
+    pub fn forget(&mut self) {
+        self.0.mark_unchanged();
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hansom_core::Outcome;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::bells::Bells;
@@ -35,6 +35,8 @@ pub(crate) struct Hub {
     under_way: Vec<AtomicUsize>,
     /// Somebody changed a schedule.
     pub(crate) schedules: Notify,
+    /// A lane has committed something.
+    pub(crate) commits: watch::Sender<()>,
 }
 
 /// When each lane was last seen to move.
@@ -68,6 +70,7 @@ impl Hub {
             bells: Bells::default(),
             under_way,
             schedules: Notify::new(),
+            commits: watch::Sender::default(),
         }
     }
 

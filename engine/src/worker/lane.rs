@@ -302,6 +302,7 @@ impl Lane {
             }
         };
         self.commits.done += 1;
+        self.shared.hub.commits.send_replace(());
         for part in self.commits.pokes.drain(..) {
             if let Some(lane) = self.shared.hub.lane_of(part) {
                 // A lane that stops leaves the inbox to the next owner.

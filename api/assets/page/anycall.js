@@ -2,7 +2,7 @@
 
 import { h, fill, show } from './dom.js';
 import { t } from './words.js';
-import { button, errors, form, made, send } from './send.js';
+import { begin, button, errors, form, made, send } from './send.js';
 import { chosen, choice, facts, field, messages, panel, past, status, won } from './parts.js';
 import { behind } from './saga.js';
 import { faults } from './faults.js';
@@ -93,7 +93,7 @@ function riders(at, look) {
 
   async function place(given, problems) {
     const { memberId, phoneNumber } = member.who();
-    const answer = await send('POST', '/anycall/calls', { memberId, phoneNumber, ...given, callStatus: CALLED }, problems);
+    const answer = await begin('/anycall/calls', { memberId, phoneNumber, ...given, callStatus: CALLED }, problems);
     if (answer) at.pick(made(answer));
   }
 

@@ -3,7 +3,7 @@
 
 import { h, drawn, show, write } from './dom.js';
 import { t } from './words.js';
-import { button, errors, form, made, send } from './send.js';
+import { begin, button, errors, form, made, send } from './send.js';
 import { chosen, facts, field, number, panel, past, status, won } from './parts.js';
 import { behind } from './saga.js';
 import { faults } from './faults.js';
@@ -84,12 +84,12 @@ function users(at, look, bought) {
   const list = past('bike.reservations', (id) => { told.clear(); bought(); at.pick(id); });
 
   async function purchase({ price }, problems) {
-    const answer = await send('POST', '/bike/approvals', { userId: userId(), price, approveDate: today() }, problems);
+    const answer = await begin('/bike/approvals', { userId: userId(), price, approveDate: today() }, problems);
     if (answer) bought(made(answer));
   }
 
   async function order({ bikeId }, problems) {
-    const answer = await send('POST', '/bike/reservations', { userId: userId(), bikeId }, problems);
+    const answer = await begin('/bike/reservations', { userId: userId(), bikeId }, problems);
     if (!answer) return;
     bought();
     at.pick(made(answer));
@@ -139,7 +139,7 @@ function administrators() {
   const register = form(t('bike.register'), [
     field('color', 'bike.color', { value: 'red' }),
     field('registeredDate', 'bike.date', { inputmode: 'numeric', value: today() }),
-  ], (given, problems) => send('POST', '/bike/managements', given, problems));
+  ], (given, problems) => begin('/bike/managements', given, problems));
   const list = h('ul', { class: 'stock' });
   const none = h('p', { class: 'empty' }, t('bike.no bikes'));
   const draw = drawn(list, (rows) => rows.map(({ id, color, free }) =>

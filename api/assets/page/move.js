@@ -2,7 +2,7 @@
 
 import { h, show } from './dom.js';
 import { t } from './words.js';
-import { button, errors, form, made, send } from './send.js';
+import { begin, button, errors, form, made, send } from './send.js';
 import { chosen, choice, facts, field, messages, panel, past, status, won } from './parts.js';
 import { behind } from './saga.js';
 import { faults } from './faults.js';
@@ -72,7 +72,7 @@ function customers(at) {
   const list = past('move.orders', (id) => { told.clear(); at.pick(id); });
 
   async function place(given, problems) {
-    const answer = await send('POST', '/move/movers', { ...given, status: CALLED }, problems);
+    const answer = await begin('/move/movers', { ...given, status: CALLED }, problems);
     if (answer) at.pick(made(answer));
   }
 

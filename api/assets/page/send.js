@@ -1,10 +1,13 @@
-// Requests, each sent once, and what went wrong with them in words.
+// Requests, and what went wrong with them in words.
 
 import { h, fill } from './dom.js';
 import { lang, t, has } from './words.js';
 
 // Longer than the server keeps anyone waiting.
 const PATIENCE = 60_000;
+
+// So much later what was not answered is asked for again, once.
+const AGAIN = 2_000;
 
 /** A place for what went wrong. It is read aloud. */
 export function errors() {
@@ -29,22 +32,53 @@ async function problem(answer) {
   let title = body.title;
   if (!title && has(status)) title = t(status);
   if (lang() === 'ko' && has(known)) title = t(known);
-  return { title: title ?? t('refused', answer.status), detail: body.detail ?? body.message };
+  // What is said of keys is for programs: here the next press has another one.
+  const said = (body.detail ?? body.message)?.split('; ');
+  const detail = said?.filter((part) => !part.includes('Idempotency-Key')).join('; ');
+  return { title: title ?? t('refused', answer.status), detail };
+}
+
+function ask(method, path, body, more = {}) {
+  return fetch(path, {
+    method,
+    headers: body ? { 'content-type': 'application/json', ...more } : more,
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(PATIENCE),
+  });
 }
 
 /**
- * Sends a request: its answer's body and `Location`, or nothing when it went wrong, and then
- * `told` says why.
+ * Sends a request, once: its answer's body and `Location`, or nothing when it went wrong, and
+ * then `told` says why.
  */
-export async function send(method, path, body, told) {
+export function send(method, path, body, told) {
+  return heard(() => ask(method, path, body), told);
+}
+
+/**
+ * Sends a request that starts something, as `send` does. Each press has a key of its own; when
+ * its answer is lost, or late, it is asked for again with that key, which starts nothing new.
+ */
+export function begin(path, body, told) {
+  const key = { 'idempotency-key': fresh() };
+  return heard(async () => {
+    const answer = await ask('POST', path, body, key).catch(() => undefined);
+    if (answer && answer.status !== 504) return answer;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    return ask('POST', path, body, key);
+  }, told);
+}
+
+/** 128 random bits. (`crypto.randomUUID` is not there without https.) */
+function fresh() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function heard(asked, told) {
   told?.clear();
   try {
-    const answer = await fetch(path, {
-      method,
-      headers: body ? { 'content-type': 'application/json' } : {},
-      body: body && JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE),
-    });
+    const answer = await asked();
     if (!answer.ok) {
       told?.tell(await problem(answer));
       return undefined;

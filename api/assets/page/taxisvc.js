@@ -2,7 +2,7 @@
 
 import { h, show, write } from './dom.js';
 import { t } from './words.js';
-import { button, errors, form, made, send } from './send.js';
+import { begin, button, errors, form, made, send } from './send.js';
 import { chosen, facts, field, number, panel, past, status, won } from './parts.js';
 import { behind } from './saga.js';
 import { faults } from './faults.js';
@@ -69,7 +69,7 @@ function riders(at) {
   async function place({ userName, distance }, problems) {
     // From here on the newest is looked at: it is this one, before its number is known.
     at.pick();
-    const answer = await send('POST', '/taxisvc/calls', { userId: '1', userName, distance }, problems);
+    const answer = await begin('/taxisvc/calls', { userId: '1', userName, distance }, problems);
     if (answer) at.pick(made(answer));
   }
 

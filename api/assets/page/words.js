@@ -228,6 +228,8 @@ const WORDS = {
   'problem.anycall.payment_declined': ['', '결제가 거절되었습니다'],
   'problem.anycall.payment_unavailable': ['', '결제 서비스가 응답하지 않았습니다'],
   'problem.anycall.stage': ['', '지금은 할 수 없는 요청입니다'],
+  'problem.anycall.payment_closed': ['', '이 운행의 결제는 닫혀 있습니다'],
+  'problem.gateway.key_used': ['', '같은 키로 다른 요청이 있었습니다'],
   'problem.anycall.amount_stands': ['', '다른 금액이 이미 결제되었을 수 있습니다'],
   'problem.anycall.over': ['', '이미 끝난 호출입니다'],
   'problem.anycall.pending': ['', '아직 처리되지 않았습니다'],

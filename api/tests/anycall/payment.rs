@@ -85,6 +85,18 @@ async fn while_it_may_have_been_paid_only_the_same_amount_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ride_whose_account_belongs_to_another_run_cannot_be_paid_and_says_so() {
+    let rig = Rig::start().await;
+    rig.riding().await;
+    rig.close_account("anycall.call.1").await;
+    let closed = rig.end(15_000).await;
+    assert_eq!((closed.status, &closed.body["code"]), (409, &json!("anycall.payment_closed")));
+    assert!(!closed.headers.contains_key("retry-after"), "no time will make it better");
+    assert!(rig.ledger().await.is_empty());
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_who_cancels_a_ride_in_doubt_gives_back_what_was_taken() {
     let rig = Rig::start().await;
     rig.riding().await;

@@ -268,6 +268,15 @@ impl Rig {
         found
     }
 
+    /// Another run than its own has the account.
+    pub(crate) async fn close_account(&self, account: &str) {
+        sqlx::query("insert into payment.account (account, run) values ($1, 'another')")
+            .bind(account)
+            .execute(&self.pool)
+            .await
+            .expect("nobody has it yet");
+    }
+
     /// Kind and amount of every entry of the payment ledger.
     pub(crate) async fn ledger(&self) -> Vec<(String, i64)> {
         sqlx::query_as("select kind, amount from payment.entry order by entered_at, kind")

@@ -195,6 +195,23 @@ async fn messages_that_cannot_be_sent_hold_up_neither_an_order_nor_its_cancellat
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_id_somebody_else_has_holds_up_neither_an_order_nor_its_cancellation() {
+    let rig = Rig::start(Gateway::Move).await;
+    for name in ["requested", "cancelled"] {
+        let id = format!("move.order.1.{name}");
+        let input =
+            json!({ "about": "x", "channel": "kakao", "from": "", "to": "", "message": "" });
+        let squatter = json!({ "type": "notice", "id": id, "input": input });
+        assert_eq!(rig.post("/v1/workflows", squatter).await.status, StatusCode::CREATED);
+    }
+    assert_eq!(rig.post("/movers", order("mapo", "2500000")).await.status, StatusCode::CREATED);
+    rig.until("/movers/1", |order| order["status"] == "호출확정").await;
+    assert_eq!(rig.delete("/movers/1").await, StatusCode::NO_CONTENT);
+    assert_eq!(rig.over("move.order.1").await, "cancelled");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_cannot_be_used_is_refused_by_its_field() {
     let rig = Rig::start(Gateway::Move).await;
     for (body, field) in [

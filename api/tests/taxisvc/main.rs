@@ -1,6 +1,7 @@
 //! The acceptance scenarios of taxisvc, through the real router and a real
 //! engine. Each begins with the number it has in the specification.
 
+mod apart;
 mod owner;
 mod rig;
 

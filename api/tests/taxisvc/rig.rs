@@ -53,7 +53,8 @@ impl Rig {
         let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
-        let api = Arc::new(Api::new(worker.expect("the worker starts")));
+        let api = Api::new(worker.expect("the worker starts"));
+        let api = Arc::new(api.with_breakers(systems.breakers()));
         let router = app(Arc::clone(&api), systems.routes(&api, Gateway::Taxisvc));
         Self { router, api, pool, _database: database }
     }
@@ -174,6 +175,16 @@ impl Rig {
     pub(crate) async fn failed_attempts(&self, call: i64) -> usize {
         let history = self.history(call).await;
         history.iter().filter(|item| item.get("attempt_failed").is_some()).count()
+    }
+
+    /// Whether a breaker held back a step of any of these calls.
+    pub(crate) async fn any_held_back(&self, calls: impl Iterator<Item = i64>) -> bool {
+        for call in calls {
+            if self.history(call).await.iter().any(|item| item.get("held_back").is_some()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The undos of a call's saga, in the order in which they were done.

@@ -78,9 +78,8 @@ async fn charge(
         Err(ActivityError::Unknown { .. }) => (Refusal::Unavailable, Standing::InDoubt(amount)),
         // It was not even asked for, so nothing is known of what was asked for before.
         Err(ActivityError::NotDone { attempts: 0, .. }) => (Refusal::Unavailable, before),
-        Err(ActivityError::NotDone { .. } | ActivityError::Refused(Declined::Closed)) => {
-            (Refusal::Unavailable, Standing::Open)
-        }
+        Err(ActivityError::NotDone { .. }) => (Refusal::Unavailable, Standing::Open),
+        Err(ActivityError::Refused(Declined::Closed)) => (Refusal::Closed, Standing::Open),
     };
     (Err(refusal.0), refusal.1)
 }

@@ -178,6 +178,9 @@ pub enum Refusal {
     /// asked for until that is known.
     #[error("{} won were asked for, and may have been paid: ask for the same", .0.0)]
     Stands(Won),
+    /// The account of the ride belongs to another run, or was refunded: it cannot be paid any more.
+    #[error("the account of the ride is closed")]
+    Closed,
     /// Nothing is charged for that.
     #[error("the amount must be greater than 0")]
     Amount,

@@ -65,9 +65,11 @@ fn a_charge_that_the_probe_finds_ends_the_ride() {
 }
 
 #[test]
-fn what_was_charged_already_is_named_and_nothing_costs_nothing() {
+fn what_was_charged_already_is_named_a_closed_account_says_so_and_nothing_costs_nothing() {
     let script = riding().update("end", &FARE).refuse::<Charge>(Declined::Charged(Won(9)));
     assert_eq!(refusal(&script, "end"), Refusal::Stands(Won(9)));
+    let script = riding().update("end", &FARE).refuse::<Charge>(Declined::Closed);
+    assert_eq!(refusal(&script, "end"), Refusal::Closed);
     let script = riding().update("end", &RideEnd { pay_amt: Won(0) });
     assert_eq!(refusal(&script, "end"), Refusal::Amount);
     assert!(asked::<Charge>(&script).is_empty());

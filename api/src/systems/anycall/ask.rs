@@ -121,6 +121,7 @@ fn refused(call: CallId, refusal: Refusal) -> Problem {
         Refusal::Unavailable => {
             open(kinds::PAYMENT_UNAVAILABLE, "payment did not answer").retry_after(1)
         }
+        Refusal::Closed => open(kinds::CLOSED, &refusal.to_string()),
         Refusal::Stands(_) => open(kinds::STANDS, &refusal.to_string()).field("/payAmt"),
         Refusal::Amount => {
             Problem::new(crate::systems::kinds::FIELD, refusal.to_string()).field("/payAmt")

@@ -17,7 +17,11 @@ impl TransactionHandler<SendNotice> for Notices {
         _: ActivityContext,
         tx: &mut PgConnection,
     ) -> Result<(), Failure<Never>> {
-        Ok(store::start(tx, &ask).await?)
+        if !store::start(tx, &ask).await? {
+            // A message holds nothing up: not even one that somebody else has the id of.
+            tracing::warn!(notice = ask.id, "notice_id_taken");
+        }
+        Ok(())
     }
 }
 

@@ -119,7 +119,10 @@ impl Unplaced {
             kinds::CALL_CANCELLED => {
                 ("what was charged, if anything, is refunded", key.when_refused())
             }
-            SERVICE_DOWN => ("it could not be registered; nothing was charged", key.when_refused()),
+            SERVICE_DOWN => (
+                "it could not be placed; what was charged, if anything, is refunded",
+                key.when_refused(),
+            ),
             _ => ("it is still being worked on, and may be cancelled; ", key.while_pending()),
         };
         let href = format!("{}/{}", hal::path::<Call>(base), call_id.0);

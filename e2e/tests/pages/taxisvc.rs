@@ -82,6 +82,33 @@ async fn two_taps_call_one_taxi() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_press_whose_answer_is_lost_calls_one_taxi_and_the_next_press_another() {
+    story("taxi-lost-answer", PATH, async |page, server| {
+        page.script(
+            "const sent = window.fetch; window.keys = []; window.fetch = async (path, given) => {
+                const answer = await sent(path, given);
+                const key = given?.headers?.['idempotency-key'];
+                if (key && window.keys.push(key) === 1) throw new TypeError('lost');
+                return answer;
+            };",
+        )
+        .await;
+        page.tap("Call a taxi").await;
+        page.until("window.keys.length === 2").await;
+        page.sees(".headline", "A driver is on the way").await;
+        page.misses(".error").await;
+        assert_eq!(server.get("/taxisvc/calls").await["page"]["totalElements"], 1);
+        page.tap("End the ride").await;
+        page.sees(".headline", "You have arrived").await;
+        page.tap("Call a taxi").await;
+        page.until("window.keys.length === 3").await;
+        page.until("keys[0] === keys[1] && keys[1] !== keys[2]").await;
+        server.until("/taxisvc/calls", |calls| calls["page"]["totalElements"] == 2).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_driver_who_does_not_show_up_is_waited_for() {
     story("taxi-no-show", PATH, async |page, _| {
         page.switch("drive.down", true).await;

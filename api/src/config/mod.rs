@@ -5,13 +5,12 @@
 
 mod args;
 mod breaker;
-mod secret;
+mod database;
 mod sources;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use hansom_activities::breaker::BreakerSettings;
@@ -19,6 +18,7 @@ use hansom_activities::service as services;
 use hansom_workflows::anycall_ride::Terms;
 
 pub use self::args::{ConfigArgs, DatabaseArgs, LogArgs, ServerArgs};
+pub use self::database::mask;
 use self::sources::Given;
 pub use self::sources::{Key, Sources};
 use crate::duration;
@@ -201,6 +201,7 @@ impl Reader<'_> {
             Err(why) => {
                 let shown = match key {
                     Key::DatabaseUrl => mask(&given.text),
+                    Key::DatabaseUrlFile => scheme(&given.text).unwrap_or(&given.text).to_owned(),
                     Key::Service(_) | Key::Url => bare(&given.text).to_owned(),
                     _ => given.text.clone(),
                 };
@@ -209,27 +210,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// A database URL without its password.
-pub fn mask(url: &str) -> String {
-    let (url, query) = url.split_once('?').unwrap_or((url, ""));
-    let masked = match url.split_once("://").and_then(|(scheme, rest)| {
-        let (user, host) = rest.rsplit_once('@')?;
-        let (name, _) = user.split_once(':')?;
-        Some(format!("{scheme}://{name}:***@{host}"))
-    }) {
-        Some(masked) => masked,
-        None => url.to_owned(),
-    };
-    if query.is_empty() {
-        return masked;
-    }
-    let query = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((key, _)) if key.contains("password") => format!("{key}=***"),
-        _ => pair.to_owned(),
-    });
-    format!("{masked}?{}", query.collect::<Vec<_>>().join("&"))
 }
 
 fn rides(read: &mut Reader<'_>) -> Terms {
@@ -246,17 +226,6 @@ fn rides(read: &mut Reader<'_>) -> Terms {
 fn wait(text: &str) -> Result<u64, String> {
     let wait = between(text, MIN_WAIT, MAX_WAIT)?;
     Ok(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-    if !matches!(scheme, Some("postgres" | "postgresql")) {
-        return Err("a database URL is written postgres://user:password@host:5432/name".to_owned());
-    }
-    match sqlx::postgres::PgConnectOptions::from_str(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn default_listen() -> SocketAddr {
@@ -367,8 +336,14 @@ fn plain(text: &str) -> Result<String, String> {
 
 /// A URL, or of one that may have a secret in it no more than its scheme.
 fn bare(url: &str) -> &str {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    if url.contains(['@', '?', '#']) { scheme } else { url }
+    if url.contains(['@', '?', '#']) { scheme(url).unwrap_or_default() } else { url }
+}
+
+/// What a URL begins with; empty when that is no scheme, and none when it is no URL at all.
+fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once("://")?;
+    let is_plain = scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    Some(if is_plain { scheme } else { "" })
 }
 
 #[cfg(test)]

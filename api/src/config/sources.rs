@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hansom_activities::service::{self as services, Kind};
 use toml::de::{DeTable, DeValue};
 
+use super::database::FALLBACK;
 use crate::nearest::nearest;
 
 /// The file that is read when it is there.
@@ -160,6 +161,12 @@ impl Sources {
         if let Some((path, text)) = &self.file {
             gather_file(path, text, &mut given, &mut wrong);
         }
+        let theirs =
+            self.environment.iter().find(|(name, url)| name == FALLBACK && !url.is_empty());
+        if let Some((origin, text)) = theirs {
+            let url = Given { text: text.clone(), origin: origin.clone() };
+            given.push((Key::DatabaseUrl, url));
+        }
         (given, wrong)
     }
 
@@ -175,12 +182,6 @@ impl Sources {
                 None if OTHER_VARIABLES.contains(&name.as_str()) => {}
                 None => wrong.push(format!("{name} is not a setting{}", near_variable(name))),
             }
-        }
-        let fallback =
-            self.environment.iter().find(|(name, text)| name == "DATABASE_URL" && !text.is_empty());
-        if let Some((name, text)) = fallback {
-            let url = Given { text: text.clone(), origin: name.clone() };
-            given.push((Key::DatabaseUrl, url));
         }
     }
 }

@@ -45,6 +45,9 @@ fn database_url_is_the_fallback_of_our_own_variable() {
     assert_eq!(url(&environment(&[theirs])), theirs.1);
     assert_eq!(url(&environment(&[theirs, ours])), ours.1);
     assert_eq!(url(&environment(&[theirs, ("HANSOM_DATABASE_URL", "")])), theirs.1);
+    let mut both = file("database_url = 'postgres://a@h/ours'");
+    both.environment = environment(&[theirs]).environment;
+    assert_eq!(url(&both), ours.1, "a setting of ours wins wherever it stands");
 }
 
 #[test]
@@ -108,15 +111,47 @@ fn a_password_is_never_shown() {
         ("postgres://me:s3c@ret@h/d", "postgres://me:***@h/d"),
         ("postgres://me@h/d", "postgres://me@h/d"),
         ("postgres:///d?host=/x&password=s3cret", "postgres:///d?host=/x&password=***"),
+        ("postgres:///d?password=s3&cret&pass%77ord=s3", "postgres:///d?password=***&***&***"),
+        ("postgres:///d?host=/x&password=s3#cret", "postgres"),
         ("mysql://me:s3cret@h/d", "mysql://me:***@h/d"),
+        ("postgres://me:s3?cret@h/d", "postgres"),
+        ("postgres://me:12?s3cret@h/d", "postgres"),
+        ("postgres://me:s3#cret@h/d", "postgres"),
+        ("postgres://me:12/s3cret@h/d", "postgres"),
+        ("me:s3cret@h/d", ""),
+        ("me:s3cret?x://h/d", ""),
     ] {
         assert_eq!(mask(url), shown);
+        for sources in
+            [environment(&[("DATABASE_URL", url)]), file(&format!("database_url = '{url}'"))]
+        {
+            let said = match Config::resolve(&sources) {
+                Ok(config) => format!("{:?}", config.database),
+                Err(wrong) => wrong.to_string(),
+            };
+            assert!(!said.contains("s3") && !said.contains("ret"), "{said}");
+        }
     }
-    let wrong = wrong(&environment(&[("DATABASE_URL", "mysql://me:s3cret@h/d")]));
-    assert!(!wrong[0].contains("s3cret"), "{wrong:?}");
     let kept =
         Config::resolve(&environment(&[("DATABASE_URL", "postgres://me:s3cret@h/d")])).unwrap();
     assert!(!format!("{kept:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_database_url_whose_password_could_be_taken_for_something_else_is_refused() {
+    let refused = |url: &str| wrong(&environment(&[("HANSOM_DATABASE_URL", url)])).remove(0);
+    for url in ["postgres://me:12?34@h/d", "postgres://me:12/34@h/d", "postgres://me:12#34@h/d"] {
+        let why = "in a user or password `/` is written %2F, `?` %3F, `#` %23 and `@` %40";
+        assert_eq!(refused(url), format!("HANSOM_DATABASE_URL: `postgres`: {why}"));
+    }
+    assert_eq!(
+        refused("postgres://me@h/d?sslmode=disable&passwd=s3cret"),
+        "HANSOM_DATABASE_URL: `postgres://me@h/d?sslmode=disable&***`: it has no parameter `passwd`"
+    );
+    let nameless = refused("postgres://me@h/d?password=s3c&ret");
+    assert!(nameless.ends_with("a parameter is written name=value"), "{nameless}");
+    let all = "postgres:///d?host=/x&options[lock_timeout]=1s&options=-c%20x=1&sslkey=/k&user=me";
+    assert!(Config::resolve(&environment(&[("HANSOM_DATABASE_URL", all)])).is_ok());
 }
 
 #[test]
@@ -234,6 +269,15 @@ fn a_database_url_may_stand_in_a_file_and_is_never_shown() {
     std::fs::remove_file(path).unwrap();
     let gone = wrong(&environment(&[set]));
     assert!(gone[0].starts_with(&format!("{said}: No such file")), "{gone:?}");
+}
+
+#[test]
+fn a_url_that_stands_where_its_file_belongs_is_not_shown() {
+    for (url, shown) in [("postgres://me:s3cret@h/d", "postgres"), ("'me:s3cret://h/d'", "")] {
+        let why = "it is the path of a file; a URL is set as HANSOM_DATABASE_URL";
+        let said = wrong(&environment(&[("HANSOM_DATABASE_URL_FILE", url)]));
+        assert_eq!(said, [format!("HANSOM_DATABASE_URL_FILE: `{shown}`: {why}")]);
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::http::problem::{Problem, echo};
 /// The longest text that is kept, in bytes.
 const MAX_TEXT: usize = 255;
 
+/// The field whose value no answer repeats: the number of a card, also where it is none.
+pub(super) const CARD: &str = "creditCardNumber";
+
 /// The fields of a body.
 pub(super) struct Fields(Document);
 
@@ -121,8 +124,10 @@ impl Fields {
 
     /// The refusal of a field's value.
     pub(super) fn wrong(&self, key: &str, why: &str) -> Problem {
-        let given = echo(self.0.raw(key).unwrap_or_default());
-        let detail = format!("`{key}` is {given}; it {why}");
+        let detail = match self.0.raw(key) {
+            Some(given) if key != CARD => format!("`{key}` is {}; it {why}", echo(given)),
+            _ => format!("`{key}` {why}"),
+        };
         Problem::new(kinds::FIELD, detail).field(format!("/{key}"))
     }
 }

@@ -71,3 +71,26 @@ async fn what_is_shown_of_a_card_is_not_taken_for_one() {
     assert_eq!(rig.tables_with(NUMBER).await, ["anycall.member"]);
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_refused_is_not_repeated() {
+    let rig = Rig::start().await;
+    let member = rig.member(NUMBER).await;
+    for given in [
+        json!([NUMBER]),
+        json!({ "number": NUMBER }),
+        json!("4929-1357-2468-864*"),
+        json!(NUMBER.repeat(14)),
+    ] {
+        let body = json!({ "memberName": "nana", "phoneNumber": "1", "creditCardNumber": given });
+        let refused = [
+            rig.post("/memberShips", body.clone()).await,
+            rig.patch(&format!("/memberShips/{member}"), body).await,
+        ];
+        for answer in refused {
+            assert_eq!((answer.status, &answer.body["field"]), (400, &json!("/creditCardNumber")));
+            assert!(!answer.body.to_string().contains("1357"), "{}", answer.body);
+        }
+    }
+    rig.stop().await;
+}

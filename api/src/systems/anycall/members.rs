@@ -7,10 +7,8 @@ use hansom_workflows::anycall_ride::MemberId;
 use serde_json::{Value, json};
 
 use crate::http::problem::Problem;
-use crate::systems::fields::Fields;
+use crate::systems::fields::{CARD, Fields};
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
-
-const CARD: &str = "creditCardNumber";
 
 impl Resource for Registered {
     const KIND: Kind = Kind { one: "memberShip", many: "memberShips" };

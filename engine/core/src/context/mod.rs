@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(crate) muted: bool,
     /// It goes on in another run: nothing is left to do here.
     pub(crate) continued: bool,
-    /// The body wants to be cancelled.
+    /// The body wants to be cancelled: nothing that it asks for from here on counts.
     pub(crate) cancelled: bool,
     /// What keeps it from going on in another run.
     pub(crate) open: StillOpen,
@@ -199,7 +199,11 @@ impl Ctx {
 
     /// Ends here as cancelled: the body goes no further, and all that was done is undone, as if
     /// somebody had asked for it. For an end that is no failure: the customer changed their mind,
-    /// and was told that it is not too late for that.
+    /// and was told that it is not too late for that. A parent hears [`ChildError::Cancelled`]; its
+    /// history has the `unwind`, and no `cancel_requested`, because nobody else has asked.
+    ///
+    /// What else is awaited beside it, as in [`Ctx::select`], may still be answered in the same
+    /// moment, but asks for nothing any more: no step, no answer to an update, no pivot.
     ///
     /// ```
     /// # use hansom_core::{Ctx, Never, Update, Workflow, testing::Script};
@@ -219,7 +223,8 @@ impl Ctx {
     /// # assert_eq!(trip.story(), ["answer", "unwind", "cancelled"]);
     /// ```
     pub async fn cancel(&self) -> ! {
-        self.0.borrow_mut().cancelled = true;
+        let continued = self.0.borrow().continued;
+        self.0.borrow_mut().cancelled = !continued;
         std::future::pending().await
     }
 
@@ -244,7 +249,7 @@ impl Ctx {
     pub(crate) fn issue(&self, command: Command) -> Seq {
         let mut state = self.0.borrow_mut();
         let seq = Seq(state.next);
-        if !state.muted && !state.continued {
+        if !state.muted && !state.continued && !state.cancelled {
             state.next += 1;
             state.open.count(&command);
             state.issued.push_back(command);

@@ -109,7 +109,8 @@ impl Ctx {
         }
         if let Some(input) = self.encode(W::NAME, input) {
             self.issue(Command::ContinueAsNew { input, carry });
-            self.0.borrow_mut().continued = true;
+            let cancelled = self.0.borrow().cancelled;
+            self.0.borrow_mut().continued = !cancelled;
         }
         pending().await
     }

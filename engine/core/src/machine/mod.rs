@@ -147,8 +147,9 @@ impl Machine {
             return self.fail(reason, detail);
         }
         match polled {
-            Ok(Poll::Pending) if self.ctx.0.borrow().continued => self.end_body(),
-            Ok(Poll::Pending) if self.ctx.0.borrow().cancelled => {
+            // Whatever else that poll came to: what the body did first stands.
+            Ok(_) if self.ctx.0.borrow().continued => self.end_body(),
+            Ok(_) if self.ctx.0.borrow().cancelled => {
                 self.finish(Command::Unwind { cause: Cause::Cancelled });
             }
             Ok(Poll::Pending) => {}
@@ -169,6 +170,7 @@ impl Machine {
 
     fn finish(&mut self, command: Command) {
         self.end_body();
+        self.ctx.0.borrow_mut().cancelled = false;
         self.ctx.issue(command);
     }
 

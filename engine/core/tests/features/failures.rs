@@ -1,6 +1,6 @@
 //! What follows where nobody knows, and where time runs out.
 
-use hansom_core::{Because, Status, UndoStatus};
+use hansom_core::{Because, Status, UndoStatus, Update, UpdateType};
 
 use super::*;
 
@@ -140,6 +140,65 @@ fn a_body_that_ends_itself_as_cancelled_is_undone_and_asks_for_nothing_more() {
     // What came first was first.
     let charged = Script::<Fickle>::start(&()).complete::<Book>(&()).complete::<Charge>(&7);
     assert_eq!(charged.advance(HOUR).ledger().status(), Status::Completed);
+}
+
+#[derive(Serialize, Deserialize)]
+struct NeverMind;
+impl Update for NeverMind {
+    const NAME: &'static str = "never_mind";
+    type Output = ();
+    type Error = Never;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Go;
+impl Update for Go {
+    const NAME: &'static str = "go";
+    type Output = ();
+    type Error = Never;
+}
+
+/// Books, and hears in one moment that it is not wanted and that it may go; as its input says,
+/// with a point of no return behind that.
+struct Torn;
+impl Workflow for Torn {
+    const NAME: &'static str = "torn";
+    const ACTIVITIES: &'static [&'static str] = &["book", "unbook"];
+    const UPDATES: &'static [UpdateType] = &[UpdateType::of::<NeverMind>(), UpdateType::of::<Go>()];
+    type Input = bool;
+    type Output = ();
+    type Error = ActivityError<Never>;
+    async fn run(ctx: Ctx, pivots: bool) -> Result<(), Self::Error> {
+        ctx.run(Book).undo(Unbook).await?;
+        let (cancels, goes) = (ctx.updates::<NeverMind>(), ctx.updates::<Go>());
+        let better = async {
+            cancels.next().await.answer(&());
+            ctx.cancel().await;
+        };
+        let Either::Right(go) = ctx.select(better, goes.next()).await;
+        go.answer(&());
+        if pivots {
+            ctx.pivot().run(Book).await;
+        }
+        Ok(())
+    }
+}
+
+fn torn(pivots: bool) -> Vec<String> {
+    let script = Script::<Torn>::start(&pivots).update("1", &NeverMind).update("2", &Go);
+    let script = script.complete::<Book>(&()).complete::<Unbook>(&());
+    assert_eq!(script.ledger().status(), Status::Cancelled);
+    script.story()
+}
+
+#[test]
+fn a_body_that_cancels_itself_passes_no_pivot_in_the_same_moment() {
+    assert_eq!(torn(true), ["book", "answer", "unwind", "undo: unbook", "cancelled"]);
+}
+
+#[test]
+fn a_body_that_cancels_itself_is_cancelled_also_if_it_returns_in_the_same_moment() {
+    assert_eq!(torn(false), ["book", "answer", "unwind", "undo: unbook", "cancelled"]);
 }
 
 #[test]

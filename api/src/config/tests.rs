@@ -205,7 +205,8 @@ fn a_bound_on_what_waits_a_url_and_a_breaker_are_read_from_their_flags() {
     let flags = ["hansom", "--max-backlog", "7", "--payment-url", "http://h:1"];
     let breaker = ["--drive-breaker", "calls:9"];
     let line: Line = clap::Parser::parse_from(flags.into_iter().chain(breaker));
-    let server = line.config.resolve().unwrap().server;
+    let sources = Sources { flags: line.config.flags(), ..Sources::default() };
+    let server = Config::resolve(&sources).unwrap().server;
     assert_eq!((server.max_backlog, &*server.services["payment"]), (7, "http://h:1"));
     assert_eq!(server.breakers["drive"].calls, 9);
 }

@@ -47,8 +47,8 @@ impl Numbers {
         self.0.next_for(series, key).await
     }
 
-    /// Whether a key stands for a number in a series.
-    pub async fn is_drawn(&self, series: Series, key: &str) -> Result<bool, StoreError> {
-        self.0.is_drawn(series, key).await
+    /// The number that a key stands for in a series; none while it stands for none.
+    pub async fn drawn(&self, series: Series, key: &str) -> Result<Option<i64>, StoreError> {
+        self.0.drawn(series, key).await
     }
 }

@@ -47,12 +47,12 @@ impl Store {
         Ok(next.fetch_one(&self.0).await?)
     }
 
-    pub(super) async fn is_drawn(&self, series: Series, key: &str) -> Result<bool, StoreError> {
+    pub(super) async fn drawn(&self, series: Series, key: &str) -> Result<Option<i64>, StoreError> {
         let drawn = sqlx::query_scalar!(
-            r#"select exists (select from gateway.drawn where series = $1 and key = $2) as "drawn!""#,
+            "select number from gateway.drawn where series = $1 and key = $2",
             series.sequence(),
             key,
         );
-        Ok(drawn.fetch_one(&self.0).await?)
+        Ok(drawn.fetch_optional(&self.0).await?)
     }
 }

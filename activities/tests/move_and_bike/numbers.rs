@@ -11,7 +11,7 @@ use super::services;
 async fn a_key_has_its_number_from_before_the_start_and_a_repetition_takes_none() {
     let (pool, _database) = services().await;
     let numbers = Numbers::new(pool.clone());
-    assert!(!numbers.is_drawn(Series::MoveOrder, "a").await.unwrap());
+    assert_eq!(numbers.drawn(Series::MoveOrder, "a").await.unwrap(), None);
     assert_eq!(numbers.next_for(Series::MoveOrder, "a").await.unwrap(), 1);
     // Whoever drew it was killed before it started anything: nothing but the database knows.
     drop(numbers);
@@ -19,10 +19,11 @@ async fn a_key_has_its_number_from_before_the_start_and_a_repetition_takes_none(
     for _ in 0..3 {
         assert_eq!(numbers.next_for(Series::MoveOrder, "a").await.unwrap(), 1);
     }
-    assert!(numbers.is_drawn(Series::MoveOrder, "a").await.unwrap());
+    assert_eq!(numbers.drawn(Series::MoveOrder, "a").await.unwrap(), Some(1));
     assert_eq!(numbers.next(Series::MoveOrder).await.unwrap(), 2);
     assert_eq!(numbers.next_for(Series::MoveOrder, "A").await.unwrap(), 3);
-    assert!(!numbers.is_drawn(Series::BikeApproval, "a").await.unwrap(), "each series has its own");
+    let other = numbers.drawn(Series::BikeApproval, "a").await.unwrap();
+    assert_eq!(other, None, "each series has its own");
     assert_eq!(numbers.next_for(Series::BikeApproval, "a").await.unwrap(), 1);
 }
 

@@ -41,11 +41,14 @@ impl Key {
         self.0.as_deref()
     }
 
-    /// The key as an id of the engine's, which has other rules. One key may stand for several
-    /// things that are asked of one saga, so it begins with the name of what is asked.
-    pub(super) fn id(&self, asked: &str) -> Option<String> {
-        let digest = Sha256::digest(self.0.as_deref()?);
-        Some(digest.iter().fold(format!("{asked}."), |id, byte| format!("{id}{byte:02x}")))
+    /// The key as the engine's id of something that is asked of a saga: of its name and its words,
+    /// for a key may stand for several of one saga, and two clients may have chosen the same one.
+    pub(super) fn id(&self, name: &str, words: &[u8]) -> Option<String> {
+        let key = self.0.as_deref()?;
+        // No key has the byte in between.
+        let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(words);
+        let digest = digest.finalize();
+        Some(digest.iter().fold(format!("{name}."), |id, byte| format!("{id}{byte:02x}")))
     }
 
     /// The refusal of a key that stands for something else. `what` is that.
@@ -70,8 +73,13 @@ impl Key {
     /// The refusal of what was begun and has come to nothing. With a key it stands: who tries
     /// again is told to do so anew.
     pub(super) fn refused(&self, kind: Kind, detail: &str) -> Problem {
-        let problem = Problem::new(kind, format!("{detail}{}", self.when_refused()));
+        let problem = self.stands(kind, detail);
         if self.is_given() { problem } else { problem.retry_after(1) }
+    }
+
+    /// The same, of what no time will make better.
+    pub(super) fn stands(&self, kind: Kind, detail: &str) -> Problem {
+        Problem::new(kind, format!("{detail}{}", self.when_refused()))
     }
 
     /// What to add to such a refusal.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hansom_activities::numbers::{Numbers, Series};
-use hansom_core::{Status, View, Workflow};
+use hansom_core::{Event, Status, View, Workflow};
 use hansom_engine::ClientError;
 use serde_json::{Map, Value};
 use sqlx::PgPool;
@@ -30,6 +30,9 @@ pub(super) struct Sagas {
     api: Arc<Api>,
     numbers: Numbers,
 }
+
+/// What the saga behind a view is started with.
+type Input<V> = <<V as View>::Workflow as Workflow>::Input;
 
 /// What became of a saga that was just started.
 pub(super) enum Begun<T> {
@@ -64,20 +67,20 @@ impl Sagas {
         self.api.client()
     }
 
-    /// A number for something new, if anything may be started now; to a key the one that it has.
-    pub(super) async fn number(&self, series: Series, key: &Key) -> Result<i64, Problem> {
+    /// The number that a key has. Its request may be a repetition then: what was begun is told as
+    /// it is, whatever would keep anything new from being begun by now.
+    pub(super) async fn drawn(&self, series: Series, key: &Key) -> Result<Option<i64>, Problem> {
+        let Some(key) = key.as_deref() else { return Ok(None) };
+        Ok(self.numbers.drawn(series, key).await?)
+    }
+
+    /// A number for something new, if anything may be started now; a key has it from then on.
+    pub(super) async fn draw(&self, series: Series, key: &Key) -> Result<i64, Problem> {
         self.api.admit()?;
         Ok(match key.as_deref() {
             Some(key) => self.numbers.next_for(series, key).await?,
             None => self.numbers.next(series).await?,
         })
-    }
-
-    /// Whether this may be a repetition: its key has a number. What was begun is told as it is,
-    /// whatever would keep anything new from being begun by now.
-    pub(super) async fn is_known(&self, series: Series, key: &Key) -> Result<bool, Problem> {
-        let Some(key) = key.as_deref() else { return Ok(false) };
-        Ok(self.numbers.is_drawn(series, key).await?)
     }
 
     /// Resolves when the server is being stopped.
@@ -90,23 +93,42 @@ impl Sagas {
     }
 
     /// Starts a saga, and waits until its row in `V` says what is waited for. With a key, one that
-    /// was started with the same input is the one that is meant, open or closed.
+    /// was started with the same is the one that is meant, open or closed. `same` compares what
+    /// clients say: the settings of the server, or its version, may be others by now.
     pub(super) async fn begin<V: View, T>(
         &self,
-        id: &str,
-        input: &<V::Workflow as Workflow>::Input,
+        (id, input): (&str, &Input<V>),
         key: &Key,
         patience: Duration,
+        same: impl Fn(&Input<V>, &Input<V>) -> bool,
         decided: impl Fn(&Map<String, Value>) -> Option<T>,
     ) -> Result<Begun<T>, Problem> {
         let repeats = key.is_given();
         match self.client().start::<V::Workflow>(id, input).await {
             Ok(started) if repeats || !started.existing => {}
-            Err(ClientError::InputConflict { .. }) if repeats => return Err(Key::used("request")),
+            Err(ClientError::InputConflict { .. }) if repeats => {
+                let stored = self.input::<V::Workflow>(id).await?;
+                if !stored.is_some_and(|stored| same(&stored, input)) {
+                    return Err(Key::used("request"));
+                }
+            }
             Ok(_) | Err(ClientError::InputConflict { .. }) => return Ok(Begun::Taken),
             Err(error) => return Err(error.into()),
         }
         self.watched::<V, T>(id, V::key(input), patience, decided).await
+    }
+
+    /// What a saga was started with; none while there is no such saga.
+    pub(super) async fn input<W: Workflow>(&self, id: &str) -> Result<Option<W::Input>, Problem> {
+        let first = match self.client().history(id, None, 1).await {
+            Ok(first) => first.items.into_iter().next(),
+            Err(ClientError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(Event::Started { input, .. }) = first.map(|first| first.what) else {
+            return Ok(None);
+        };
+        Ok(input.decode().ok())
     }
 
     /// Waits until a row says what is waited for, or the saga unwinds or is closed without it.

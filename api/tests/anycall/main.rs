@@ -2,6 +2,7 @@
 
 mod apart;
 mod card;
+mod keys;
 mod nothing;
 mod overload;
 mod payment;
@@ -287,27 +288,6 @@ async fn b17_the_data_of_the_member_who_calls_is_attached() {
     let taxi = rig.until("/taxis/1", |taxi| !taxi["memberName"].is_null()).await;
     assert_eq!(taxi["creditCardNumber"], "****-****-****-7777");
     assert_eq!(taxi["memberId"], 7);
-    rig.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_repeats_a_key_hears_the_same_again_and_of_a_ride_that_has_gone_on_too() {
-    let rig = Rig::start().await;
-    rig.offered().await;
-    let start = json!({ "taxiStatus": "운행시작" });
-    for (key, say, status) in [
-        ("a", accept("1"), 200),
-        ("a", start.clone(), 200),
-        ("a", start.clone(), 200),
-        ("b", json!({ "taxiStatus": "운행종료", "payAmt": "15000" }), 200),
-        ("a", start.clone(), 200),
-        ("c", start, 409),
-        ("no key at all", accept("1"), 400),
-    ] {
-        let answer = rig.patch_with(key, "/taxis/1", say.clone()).await;
-        assert_eq!(answer.status, status, "{key}: {say}: {answer:?}");
-    }
-    assert_eq!(rig.ledger().await.len(), 1);
     rig.stop().await;
 }
 

@@ -11,6 +11,7 @@ use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::page;
 use hansom::systems::{Systems, Urls};
+use hansom_activities::numbers::{Numbers, Series};
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
@@ -119,6 +120,17 @@ impl Rig {
     pub(crate) async fn patch_with(&self, key: &str, path: &str, body: Value) -> Answer {
         let request = Request::patch(path).header("idempotency-key", key);
         self.send(request, Some(body)).await
+    }
+
+    pub(crate) async fn post_with(&self, key: &str, path: &str, body: Value) -> Answer {
+        let request = Request::post(path).header("idempotency-key", key);
+        self.send(request, Some(body)).await
+    }
+
+    /// The number of a call that is not begun yet, and has this key.
+    pub(crate) async fn drawn(&self, key: &str) -> i64 {
+        let numbers = Numbers::new(self.pool.clone());
+        numbers.next_for(Series::AnycallCall, key).await.expect("it answers")
     }
 
     pub(crate) async fn fault(&self, service: &str, switches: Value) {

@@ -211,6 +211,25 @@ async fn a_key_stands_for_its_attempt_whatever_came_of_it_and_has_become_of_it()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_is_told_also_by_a_server_that_begins_nothing_more() {
+    let rig = Rig::bounded(Gateway::Taxisvc, 1).await;
+    // The attempt to find a driver is under way for as long as it may be.
+    rig.fault("drive", json!({ "latency_ms": 60_000 })).await;
+    let first = rig.post_with("a-key", "/taxisvc/calls", &taxi_call()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
+    rig.until("/v1/workflows/taxisvc.call.1", |flow| {
+        flow["activities"][0]["activity"] == "request_drive"
+    })
+    .await;
+    let new = rig.post_with("another-key", "/taxisvc/calls", &taxi_call()).await;
+    assert_eq!(new.body["code"], "server.overloaded", "{new:?}");
+    let again = rig.post_with("a-key", "/taxisvc/calls", &taxi_call()).await;
+    assert_eq!((again.status, location(&again)), (StatusCode::CREATED, location(&first)));
+    rig.fault("drive", json!({})).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_1_to_255_visible_characters() {
     let rig = Rig::start(Gateway::Taxisvc).await;
     for start in starts(&rig).await {

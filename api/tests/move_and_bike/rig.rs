@@ -42,6 +42,11 @@ fn template() -> String {
 
 impl Rig {
     pub(crate) async fn start(gateway: Gateway) -> Self {
+        Self::bounded(gateway, 0).await
+    }
+
+    /// With a bound on what waits; 0 is none.
+    pub(crate) async fn bounded(gateway: Gateway, max_backlog: usize) -> Self {
         let database = database(&template(), |url| async move {
             let pool = connect(&url, 2).await.expect("the template answers");
             migrate(&pool, Some(16)).await.expect("the engine's migrations run");
@@ -54,7 +59,8 @@ impl Rig {
         let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
-        let api = Arc::new(Api::new(worker.expect("the worker starts")));
+        let api = Api::new(worker.expect("the worker starts"));
+        let api = Arc::new(api.with_max_backlog(max_backlog));
         let router = app(Arc::clone(&api), systems.routes(&api, gateway));
         Self { router, api, pool, _database: database }
     }

@@ -17,6 +17,7 @@ use crate::http::problem::Problem;
 use crate::systems::downstream::Downstream;
 use crate::systems::hal::{self, Base, PREFIX};
 use crate::systems::key::Key;
+use crate::systems::kinds::FIELD;
 
 /// Longer than all attempts to charge, and to find out whether it was charged.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -53,15 +54,16 @@ impl Facade {
     ) -> Result<U::Output, Not> {
         self.sagas.refuse_while_draining().map_err(Not::Else)?;
         let (id, client) = (asked.call_id.workflow_id(), self.sagas.client());
-        let key = asked.key.id(U::NAME);
+        let words = serde_json::to_vec(update).expect("an update has a JSON form");
+        let key = asked.key.id(U::NAME, &words);
         let answer = tokio::select! {
             answer = client.update(&id, update, key.as_deref(), PATIENCE) => answer,
             () = self.sagas.drained() => return Err(Not::Else(draining())),
         };
         match answer {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(Refusal::Stage(stage))) => Err(Not::Due(not_due(asked.call_id, stage))),
-            Ok(Err(refusal)) => Err(Not::Else(refused(asked.call_id, refusal))),
+            Ok(Err(Refusal::Stage(stage))) => Err(Not::Due(not_due(asked, stage))),
+            Ok(Err(refusal)) => Err(Not::Else(refused(asked, refusal))),
             Err(ClientError::Closed { status, .. }) => Err(Not::Due(over(asked.call_id, status))),
             Err(ClientError::NotFound(_)) => {
                 Err(Not::Else(hal::not_found_as("call", asked.call_id.0)))
@@ -97,8 +99,8 @@ pub(super) fn is_at(row: &Dispatch, status: TaxiStatus) -> bool {
     row.taxi_status.as_deref() == Some(status.as_str())
 }
 
-fn not_due(call: CallId, stage: Stage) -> Problem {
-    Problem::new(kinds::STAGE, format!("call {} is {}", call.0, stage.as_str()))
+fn not_due(Asked { call_id, key, .. }: &Asked, stage: Stage) -> Problem {
+    key.stands(kinds::STAGE, &format!("call {} is {}", call_id.0, stage.as_str()))
 }
 
 fn over(call: CallId, status: Status) -> Problem {
@@ -112,20 +114,18 @@ fn pending(asked: &Asked) -> Problem {
     asked.key.pending(kinds::PENDING, &about)
 }
 
-fn refused(call: CallId, refusal: Refusal) -> Problem {
-    let open = |kind, why: &str| {
-        Problem::new(kind, format!("call {}: {why}; the ride stays open", call.0))
-    };
+fn refused(asked: &Asked, refusal: Refusal) -> Problem {
+    let Asked { call_id, key, .. } = asked;
+    let open = |why: &str| format!("call {}: {why}; the ride stays open", call_id.0);
+    let why = open(&refusal.to_string());
     match refusal {
-        Refusal::Declined => open(kinds::DECLINED, "the card was declined"),
+        Refusal::Declined => key.stands(kinds::DECLINED, &why),
         Refusal::Unavailable => {
-            open(kinds::PAYMENT_UNAVAILABLE, "payment did not answer").retry_after(1)
+            key.refused(kinds::PAYMENT_UNAVAILABLE, &open("payment did not answer"))
         }
-        Refusal::Closed => open(kinds::CLOSED, &refusal.to_string()),
-        Refusal::Stands(_) => open(kinds::STANDS, &refusal.to_string()).field("/payAmt"),
-        Refusal::Amount => {
-            Problem::new(crate::systems::kinds::FIELD, refusal.to_string()).field("/payAmt")
-        }
-        Refusal::Stage(stage) => not_due(call, stage),
+        Refusal::Closed => key.stands(kinds::CLOSED, &why),
+        Refusal::Stands(_) => key.stands(kinds::STANDS, &why).field("/payAmt"),
+        Refusal::Amount => key.stands(FIELD, &refusal.to_string()).field("/payAmt"),
+        Refusal::Stage(stage) => not_due(asked, stage),
     }
 }

@@ -74,10 +74,14 @@ pub(super) async fn place(
     let phone_number = fields.needed("phoneNumber")?;
     let start_address = fields.needed("startAddress")?;
     let end_address = fields.needed("endAddress")?;
-    if !facade.sagas.is_known(Series::AnycallCall, &key).await? {
+    let known = facade.sagas.drawn(Series::AnycallCall, &key).await?;
+    let number = if let Some(number) = known {
+        number
+    } else {
         facade.check_member(member_id).await?;
-    }
-    let call_id = CallId(facade.sagas.number(Series::AnycallCall, &key).await?);
+        facade.sagas.draw(Series::AnycallCall, &key).await?
+    };
+    let call_id = CallId(number);
     let call = Call { call_id, member_id, phone_number, start_address, end_address };
     facade.place(&call, &key).await?;
     Ok(hal::created(&base, &Placed { call, status: CallStatus::Called }))
@@ -163,9 +167,11 @@ impl Facade {
         let id = call.call_id.workflow_id();
         let ride = Ride { call: call.clone(), terms: self.terms };
         let is_seen = |row: &Map<String, Value>| row["callStatus"].as_str().map(drop);
+        // The terms are the server's.
+        let same = |one: &Ride, other: &Ride| one.call == other.call;
         let begun =
-            self.sagas.begin::<TaxiServiceInfos, ()>(&id, &ride, key, PATIENCE, is_seen).await?;
-        let taken = match begun {
+            self.sagas.begin::<TaxiServiceInfos, ()>((&id, &ride), key, PATIENCE, same, is_seen);
+        let taken = match begun.await? {
             Begun::Decided(()) | Begun::Pending => false,
             Begun::Ended => {
                 let taken = RideError::Place(ActivityError::Refused(CallTaken));

@@ -7,8 +7,8 @@ use chrono::Utc;
 use hansom_activities::anycall::taxi::{Dispatch, TaxiService};
 use hansom_activities::numbers::Series;
 use hansom_workflows::anycall_ride::{
-    Call, CallId, DriverAccept, MemberId, Position, RideEnd, RideStart, Taxi, TaxiServiceInfos,
-    TaxiStatus,
+    AnycallRide, Call, CallId, DriverAccept, MemberId, Position, RideEnd, RideStart, Taxi,
+    TaxiServiceInfos, TaxiStatus,
 };
 use hansom_workflows::payment::Won;
 use serde_json::Value;
@@ -64,8 +64,20 @@ pub(super) async fn call(
     is_called(&fields)?;
     let member_id = MemberId(fields.id("memberId")?);
     let (start_address, end_address) = (fields.text("startAddress")?, fields.text("endAddress")?);
-    let phone_number = facade.payer(member_id).await?.phone_number;
-    let call_id = CallId(facade.sagas.number(Series::AnycallCall, &key).await?);
+    let known = facade.sagas.drawn(Series::AnycallCall, &key).await?;
+    // What the member said when it was asked for first holds, whatever they say now.
+    let first = match known {
+        Some(number) => facade.sagas.input::<AnycallRide>(&CallId(number).workflow_id()).await?,
+        None => None,
+    };
+    let phone_number = match first {
+        Some(ride) => ride.call.phone_number,
+        None => facade.payer(member_id).await?.phone_number,
+    };
+    let call_id = CallId(match known {
+        Some(number) => number,
+        None => facade.sagas.draw(Series::AnycallCall, &key).await?,
+    });
     let call = Call { call_id, member_id, phone_number, start_address, end_address };
     facade.place(&call, &key).await?;
     Ok(hal::created(&base, &Dispatch::opened(call)))

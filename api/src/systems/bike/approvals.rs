@@ -76,15 +76,24 @@ pub(super) async fn buy(
         return Err(fields.wrong("price", &format!("must be 1 to {MAX_PRICE}")));
     }
     let approve_date = fields.text("approveDate")?;
-    if !facade.sagas.is_known(Series::BikeApproval, &key).await? {
+    let known = facade.sagas.drawn(Series::BikeApproval, &key).await?;
+    let number = if let Some(number) = known {
+        number
+    } else {
         facade.approvals.ready(SERVICE_DOWN)?;
-    }
-    let confirm_id = ConfirmId(facade.sagas.number(Series::BikeApproval, &key).await?);
+        facade.sagas.draw(Series::BikeApproval, &key).await?
+    };
+    let confirm_id = ConfirmId(number);
     let purchase = Purchase { confirm_id, user_id, price: Won(price), approve_date };
     let id = confirm_id.workflow_id();
     let is_created = |row: &Map<String, Value>| row[PointPurchases::PROGRESS].as_str().map(drop);
-    let begun =
-        facade.sagas.begin::<PointPurchases, ()>(&id, &purchase, &key, PATIENCE_CREATE, is_created);
+    let begun = facade.sagas.begin::<PointPurchases, ()>(
+        (&id, &purchase),
+        &key,
+        PATIENCE_CREATE,
+        PartialEq::eq,
+        is_created,
+    );
     let about = format!("purchase {}", confirm_id.0);
     match begun.await? {
         Begun::Decided(()) => Ok(hal::created(&base, &Approval { purchase, is_cancelled: false })),

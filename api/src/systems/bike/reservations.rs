@@ -76,19 +76,23 @@ pub(super) async fn reserve(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, bike_id) = (UserId(fields.id("userId")?), BikeId(fields.id("bikeId")?));
-    if !facade.sagas.is_known(Series::BikeReservation, &key).await? {
+    let known = facade.sagas.drawn(Series::BikeReservation, &key).await?;
+    let number = if let Some(number) = known {
+        number
+    } else {
         facade.reservations.ready(SERVICE_DOWN)?;
-    }
-    let reserve_no = ReserveNo(facade.sagas.number(Series::BikeReservation, &key).await?);
+        facade.sagas.draw(Series::BikeReservation, &key).await?
+    };
+    let reserve_no = ReserveNo(number);
     let reservation = bike::Reservation { reserve_no, user_id, bike_id };
     let id = reserve_no.workflow_id();
     let is_created =
         |row: &Map<String, Value>| (row[ReservationDashboards::CREATED] == true).then_some(());
     let begun = facade.sagas.begin::<ReservationDashboards, ()>(
-        &id,
-        &reservation,
+        (&id, &reservation),
         &key,
         PATIENCE_CREATE,
+        PartialEq::eq,
         is_created,
     );
     let about = format!("reservation {}", reserve_no.0);

@@ -110,18 +110,24 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let order = read(&fields)?;
     let sagas = facade.sagas;
-    if !sagas.is_known(Series::MoveOrder, &key).await? {
+    let known = sagas.drawn(Series::MoveOrder, &key).await?;
+    let number = if let Some(number) = known {
+        number
+    } else {
         facade.movers.ready(SERVICE_DOWN)?;
         if order.policy == Policy::Strict && facade.manages.ready(SERVICE_DOWN).is_err() {
             // Nothing is begun: the key, if there is one, stands for nothing yet.
             return Ok(refused(&base, &Key::default()));
         }
-    }
-    let order_id = OrderId(sagas.number(Series::MoveOrder, &key).await?);
+        sagas.draw(Series::MoveOrder, &key).await?
+    };
+    let order_id = OrderId(number);
     let order = Order { order_id, ..order };
     let id = order_id.workflow_id();
     let is_placed = |row: &Map<String, Value>| (row[MoverInfos::PLACED] == true).then_some(());
-    match sagas.begin::<MoverInfos, ()>(&id, &order, &key, PATIENCE_PLACE, is_placed).await? {
+    let same = PartialEq::eq;
+    let begun = sagas.begin::<MoverInfos, ()>((&id, &order), &key, PATIENCE_PLACE, same, is_placed);
+    match begun.await? {
         Begun::Decided(()) => {}
         Begun::Ended => return Ok(refused(&base, &key)),
         Begun::Taken => {

@@ -68,11 +68,15 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     let (user_id, user_name) = (fields.text("userId")?, fields.text("userName")?);
     let distance = fields.distance("distance")?;
-    if !facade.sagas.is_known(Series::TaxisvcCall, &key).await? {
+    let known = facade.sagas.drawn(Series::TaxisvcCall, &key).await?;
+    let number = if let Some(number) = known {
+        number
+    } else {
         facade.calls.ready(SERVICE_DOWN)?;
         facade.payment.ready(kinds::PAYMENT_UNAVAILABLE)?;
-    }
-    let call_id = CallId(facade.sagas.number(Series::TaxisvcCall, &key).await?);
+        facade.sagas.draw(Series::TaxisvcCall, &key).await?
+    };
+    let call_id = CallId(number);
     let call = taxi_call::Call { call_id, user_id, user_name, distance };
     let kind = match facade.place(&call, &key).await? {
         Placed::Paid => {

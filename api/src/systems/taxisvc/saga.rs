@@ -59,7 +59,9 @@ impl Facade {
     /// Starts the saga, and waits until the payment is decided.
     pub(super) async fn place(&self, call: &Call, key: &Key) -> Result<Placed, Problem> {
         let id = call.call_id.workflow_id();
-        Ok(match self.sagas.begin::<CallViews, _>(&id, call, key, PATIENCE, placed).await? {
+        let begun =
+            self.sagas.begin::<CallViews, _>((&id, call), key, PATIENCE, PartialEq::eq, placed);
+        Ok(match begun.await? {
             Begun::Decided(placed) => placed,
             Begun::Ended => self.ended(&id).await?,
             Begun::Pending => {

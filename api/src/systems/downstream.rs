@@ -74,7 +74,8 @@ impl Downstream {
             return Ok(());
         };
         let detail = format!(
-            "the {} service is in trouble and left alone for the moment; nothing was asked of it",
+            "the {} service is in trouble and left alone for the moment; this request asked \
+             nothing of it",
             self.name
         );
         let seconds = u32::try_from(again_in.as_secs()).unwrap_or(u32::MAX).saturating_add(1);

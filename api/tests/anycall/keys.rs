@@ -106,3 +106,50 @@ async fn a_taxi_that_is_called_again_is_the_same_whatever_its_member_says_by_now
     assert_eq!(rig.post_with("a", "/taxis", other).await.body["code"], "gateway.key_used");
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_breaker_is_open_a_key_hears_what_became_of_it() {
+    let rig = Rig::start().await;
+    rig.riding().await;
+    rig.fault("payment", json!({ "decline": true })).await;
+    let declined = rig.patch_with("a", "/taxis/1", end("15000")).await;
+    assert_eq!(
+        (declined.status, &declined.body["code"]),
+        (402, &json!("anycall.payment_declined"))
+    );
+    rig.fault("payment", json!({ "down": true })).await;
+    while rig.charging().await != "open" {
+        assert_eq!(rig.end(15_000).await.status, 503);
+    }
+    let nothing = rig.patch("/taxis/1", end("0")).await;
+    assert_eq!((nothing.status, &nothing.body["field"]), (400, &json!("/payAmt")), "{nothing:?}");
+    let left_alone = rig.end(15_000).await;
+    assert!(detail(&left_alone).contains("left alone"), "{left_alone:?}");
+    let again = rig.patch_with("a", "/taxis/1", end("15000")).await;
+    assert_eq!((again.status, &again.body["code"]), (402, &declined.body["code"]), "{again:?}");
+    assert_eq!(rig.charging().await, "open", "nothing has changed meanwhile");
+    rig.fault("payment", json!({})).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ride_that_unwinds_is_over_for_who_asks_it_for_something() {
+    let rig = Rig::start().await;
+    rig.offered().await;
+    // Its taxis cannot be told yet that it is off.
+    rig.fault("taxi", json!({ "down": true })).await;
+    let cancel = json!({ "callStatus": "호출취소" });
+    assert_eq!(rig.patch("/calls/1", cancel.clone()).await.status, 200);
+    let ride = "/v1/workflows/anycall.call.1";
+    rig.until(ride, |ride| ride["status"] == "compensating").await;
+    let (again, late) = tokio::join!(
+        rig.patch_with("a", "/calls/1", cancel),
+        rig.patch("/calls/1", json!({ "callStatus": "서비스평가", "estimateScore": "5" })),
+    );
+    assert_eq!(again.status, 200, "it is as they want it: {again:?}");
+    assert_eq!((late.status, &late.body["code"]), (409, &json!("anycall.over")), "{late:?}");
+    assert_eq!(rig.get(ride).await.body["status"], "compensating");
+    rig.fault("taxi", json!({})).await;
+    assert_eq!(rig.closed(1).await, "cancelled");
+    rig.stop().await;
+}

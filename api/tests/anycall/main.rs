@@ -165,6 +165,10 @@ async fn b12_a_review_is_for_the_taxi_and_for_after_the_end() {
     assert_eq!((reviewed.status, &reviewed.body["callStatus"]), (200, &json!("서비스평가")));
     assert_eq!(rig.closed(1).await, "completed");
     assert_eq!(rig.get("/taxis/1").await.body["estimateScore"], "5");
+    for (score, status) in [("5", 200), ("1", 409)] {
+        let again = json!({ "callStatus": "서비스평가", "estimateScore": score });
+        assert_eq!(rig.patch("/calls/1", again).await.status, status, "it was reviewed with 5");
+    }
     // The first trip is rewarded.
     let told = rig.told_all(7).await;
     assert!(told.last().is_some_and(|(_, message)| message.contains("쿠폰")), "{told:?}");

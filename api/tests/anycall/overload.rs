@@ -32,7 +32,7 @@ impl Rig {
         self.patch(&format!("/taxis/{call}"), end).await
     }
 
-    async fn charging(&self) -> Value {
+    pub(crate) async fn charging(&self) -> Value {
         breaker(&self.get("/v1/activities").await.body)
     }
 }

@@ -321,3 +321,28 @@ async fn a_switch_that_is_not_there_is_refused_and_the_others_are_shown() {
     assert_eq!(rig.get("/faults").await.body["call"]["down"], false);
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cancelled_or_terminated_while_it_is_paid_says_so_however_long_it_unwinds() {
+    for (verb, code, end) in [
+        ("cancel", "taxisvc.call_cancelled", "cancelled"),
+        ("terminate", "taxisvc.call_terminated", "terminated"),
+    ] {
+        let rig = Rig::start().await;
+        rig.fault("payment", json!({ "latency_ms": 400 })).await;
+        let close = async {
+            let charging = |flow: &Value| flow["activities"][0]["activity"] == "charge_fare";
+            rig.until("/v1/workflows/taxisvc.call.1", charging).await;
+            // What was written down cannot be marked cancelled for longer than anyone waits.
+            rig.fault("call", json!({ "down": true })).await;
+            let path = format!("/v1/workflows/taxisvc.call.1/{verb}");
+            let closing = rig.post(&path, json!({ "reason": "a test" })).await;
+            assert!(closing.status.is_success(), "{}", closing.body);
+        };
+        let (call, ()) = tokio::join!(rig.call("20"), close);
+        assert_eq!((call.status, &call.body["code"]), (StatusCode::CONFLICT, &json!(code)));
+        rig.fault("call", json!({})).await;
+        assert_eq!(rig.closed(1).await, end);
+        rig.stop().await;
+    }
+}

@@ -68,8 +68,19 @@ impl Facade {
             Err(ClientError::NotFound(_)) => {
                 Err(Not::Else(hal::not_found_as("call", asked.call_id.0)))
             }
-            Err(ClientError::StillOpen(_)) => Err(Not::Else(pending(asked))),
+            Err(ClientError::StillOpen(_)) => Err(self.unanswered(asked).await),
             Err(error) => Err(Not::Else(error.into())),
+        }
+    }
+
+    /// A ride that unwinds answers nothing any more; any other may yet.
+    async fn unanswered(&self, asked: &Asked) -> Not {
+        match self.sagas.client().describe(&asked.call_id.workflow_id()).await {
+            Ok(ride) if ride.status == Status::Compensating => {
+                Not::Due(over(asked.call_id, ride.status))
+            }
+            Ok(_) => Not::Else(pending(asked)),
+            Err(error) => Not::Else(error.into()),
         }
     }
 

@@ -105,17 +105,19 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let asked = Asked { call_id: CallId(id), base, key };
     let literals = [CallStatus::Cancelled.as_str(), CallStatus::Reviewed.as_str()];
-    let to = CallStatus::parse(fields.literal("callStatus", &literals)?);
-    let answer = if to == Some(CallStatus::Cancelled) {
-        facade.ask(&asked, &CustomerCancel {}).await
+    let to = fields.literal("callStatus", &literals)?;
+    // And what the view says when it has happened.
+    let (answer, field, made) = if to == CallStatus::Cancelled.as_str() {
+        (facade.ask(&asked, &CustomerCancel {}).await, "callStatus", to.to_owned())
     } else {
         let estimate_score = fields.needed("estimateScore")?;
-        facade.ask(&asked, &Review { estimate_score }).await
+        let review = Review { estimate_score };
+        (facade.ask(&asked, &review).await, "estimateScore", review.estimate_score)
     };
     match answer {
         Ok(()) => {}
         // Asked for again, or by two at a time: it is as they want it.
-        Err(Not::Due(_)) if to.is_some() && facade.status(asked.call_id).await? == to => {}
+        Err(Not::Due(_)) if facade.info(asked.call_id, field).await? == Some(made) => {}
         Err(not) => return Err(not.into()),
     }
     Ok(asked.shown(&facade.calls, &format!("/calls/{id}")).await)
@@ -127,13 +129,6 @@ pub(super) async fn change(
 pub(super) struct Shown {
     pub(super) phone_number: String,
     credit_card_number: String,
-}
-
-/// What of a call.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stands {
-    call_status: CallStatus,
 }
 
 impl Facade {
@@ -186,8 +181,9 @@ impl Facade {
         Err(key.refused(kinds::TAKEN, &detail))
     }
 
-    async fn status(&self, id: CallId) -> Result<Option<CallStatus>, Problem> {
-        let call = self.calls.look::<Stands>(&format!("/calls/{}", id.0)).await?;
-        Ok(call.map(|call| call.call_status))
+    /// A text that the view says of a ride, if it does.
+    async fn info(&self, id: CallId, field: &str) -> Result<Option<String>, Problem> {
+        let info = self.sagas.client().view::<TaxiServiceInfos>(id.0).await?;
+        Ok(info.and_then(|info| Some(info.row.get(field)?.as_str()?.to_owned())))
     }
 }

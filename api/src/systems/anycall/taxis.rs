@@ -126,7 +126,13 @@ impl Change {
     fn read(fields: &Fields) -> Result<Self, Problem> {
         let literals: Vec<_> = TaxiStatus::ALL.iter().map(|status| status.as_str()).collect();
         Ok(match TaxiStatus::parse(fields.literal("taxiStatus", &literals)?) {
-            Some(TaxiStatus::Ended) => Self::Ended(Won(fields.id("payAmt")?)),
+            Some(TaxiStatus::Ended) => {
+                let pay_amt = fields.id("payAmt")?;
+                if pay_amt <= 0 {
+                    return Err(fields.wrong("payAmt", "must be greater than 0"));
+                }
+                Self::Ended(Won(pay_amt))
+            }
             Some(TaxiStatus::InService) => Self::Started,
             Some(TaxiStatus::Assigned) | None => {
                 let taxi_number = fields.needed("taxiNumber")?;
@@ -146,9 +152,11 @@ impl Change {
 }
 
 impl Facade {
-    /// Ends a ride that is under way, unless nothing can be paid at present.
+    /// Ends a ride that is under way, unless nothing can be paid at present. What comes with a key
+    /// may have been asked for before: what became of that the ride knows.
     async fn end(&self, asked: &Asked, pay_amt: Won) -> Result<(), Not> {
-        if let Err(problem) = self.payment.ready(kinds::PAYMENT_UNAVAILABLE)
+        if !asked.key.is_given()
+            && let Err(problem) = self.payment.ready(kinds::PAYMENT_UNAVAILABLE)
             && self.taxi_status(asked.call_id).await.map_err(Not::Else)?
                 == Some(TaxiStatus::InService)
         {

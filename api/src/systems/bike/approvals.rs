@@ -101,7 +101,7 @@ pub(super) async fn buy(
             let detail = format!("{about} could not be written down; nothing is charged");
             Err(key.refused(SERVICE_DOWN, &detail))
         }
-        Begun::Taken => Err(Problem::new(TAKEN, format!("{about} is another's"))),
+        Begun::Taken => Err(key.refused(TAKEN, &format!("{about} is another's"))),
         Begun::Pending => {
             let problem = key.pending(PENDING, &format!("{about} is still being worked on"));
             Ok(hal::pending::<Approval>(&base, confirm_id.0, problem))

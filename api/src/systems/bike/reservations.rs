@@ -107,7 +107,7 @@ pub(super) async fn reserve(
             let detail = format!("{about} could not be written down; no points are taken");
             Err(key.refused(SERVICE_DOWN, &detail))
         }
-        Begun::Taken => Err(Problem::new(TAKEN, format!("{about} is another's"))),
+        Begun::Taken => Err(key.refused(TAKEN, &format!("{about} is another's"))),
         Begun::Pending => {
             let problem = key.pending(PENDING, &format!("{about} is still being worked on"));
             Ok(hal::pending::<Reservation>(&base, reserve_no.0, problem))

@@ -131,7 +131,7 @@ pub(super) async fn place(
         Begun::Decided(()) => {}
         Begun::Ended => return Ok(refused(&base, &key)),
         Begun::Taken => {
-            return Err(Problem::new(TAKEN, format!("order {} is another's", order_id.0)));
+            return Err(key.refused(TAKEN, &format!("order {} is another's", order_id.0)));
         }
         Begun::Pending => {
             let about = format!("order {} is still being worked on", order_id.0);

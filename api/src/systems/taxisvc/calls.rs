@@ -89,13 +89,13 @@ pub(super) async fn place(
         Placed::Declined => kinds::PAYMENT_DECLINED,
         Placed::Unpaid => kinds::PAYMENT_UNAVAILABLE,
         Placed::Cancelled => kinds::CALL_CANCELLED,
+        Placed::Terminated => kinds::CALL_TERMINATED,
         Placed::Taken => {
             let detail = format!(
-                "call {} was taken by another saga before it could be placed; nothing was \
-                 charged: try again",
+                "call {} was taken by another saga before it could be placed; nothing was charged",
                 call_id.0
             );
-            return Err(Problem::new(kinds::CALL_TAKEN, detail));
+            return Err(key.refused(kinds::CALL_TAKEN, &detail));
         }
         Placed::Nowhere => SERVICE_DOWN,
         Placed::Pending => kinds::CALL_PENDING,
@@ -122,6 +122,9 @@ impl Unplaced {
             }
             kinds::CALL_CANCELLED => {
                 ("what was charged, if anything, is refunded", key.when_refused())
+            }
+            kinds::CALL_TERMINATED => {
+                ("what was charged, if anything, is not given back by that", key.when_refused())
             }
             SERVICE_DOWN => (
                 "it could not be placed; what was charged, if anything, is refunded",

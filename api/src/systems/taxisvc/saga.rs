@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hansom_core::{ActivityError, Status};
-use hansom_engine::ClientError;
+use hansom_core::{ActivityError, Cause, Command, Event, Status};
+use hansom_engine::{ClientError, HistoryEvent};
 use hansom_workflows::taxi_call::{
     Call, CallError, CallId, CallStatus, CallTaken, CallViews, DriveId, EndDrive, TaxiCall,
 };
@@ -31,7 +31,10 @@ pub(super) enum Placed {
     Cancelled,
     /// Its id belongs to another saga, which someone started by hand.
     Taken,
-    /// It could not even be registered.
+    /// Someone closed it where it was: nothing of it is undone.
+    Terminated,
+    /// It failed before its payment was decided: it could not be written down. What it may have
+    /// left may still be being undone.
     Nowhere,
     /// None of it, so far.
     Pending,
@@ -80,9 +83,20 @@ impl Facade {
                 if error == Some(taken) { Placed::Taken } else { Placed::Nowhere }
             }
             Some(Status::Cancelled) => Placed::Cancelled,
-            // While what it may have left is still being undone, too.
+            Some(Status::Terminated) => Placed::Terminated,
+            Some(_) | None if self.is_cancelled(id).await? => Placed::Cancelled,
             Some(_) | None => Placed::Nowhere,
         })
+    }
+
+    /// Whether it unwinds because someone asked for that. The history of a call that is not paid
+    /// yet is short.
+    async fn is_cancelled(&self, id: &str) -> Result<bool, Problem> {
+        let history = self.sagas.client().history(id, None, 100).await?;
+        let cancelled = |event: &HistoryEvent| {
+            matches!(event.what, Event::Asked(Command::Unwind { cause: Cause::Cancelled }))
+        };
+        Ok(history.items.iter().any(cancelled))
     }
 
     /// Where the call is, as its row says.

@@ -79,6 +79,7 @@ impl Workflow for AnycallRide {
         include_bytes!("notices.rs"),
         include_bytes!("payment.rs"),
         include_bytes!("talk.rs"),
+        include_bytes!("../patience.rs"),
     ]));
     type Input = Ride;
     type Output = Trip;

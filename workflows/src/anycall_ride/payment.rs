@@ -92,6 +92,7 @@ async fn payer_now(ctx: &Ctx, member_id: MemberId) -> Result<Payer, Refusal> {
         .retry(patience.retry)
         .start_to_close(patience.start_to_close)
         .schedule_to_close(Duration::from_secs(2))
+        .when_unavailable(patience.when_unavailable)
         .await;
     match rider {
         Ok(rider) => Ok(rider.payer),

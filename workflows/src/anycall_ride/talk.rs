@@ -56,16 +56,17 @@ pub struct Ride {
 pub struct Terms {
     /// From one notice that a taxi is still looked for to the next. Default 30 s.
     pub notice_every_ms: u64,
-    /// A call that no taxi took for so long is cancelled. Default 2 h.
+    /// A call that no taxi took for so long is given up. Default 2 h.
     pub give_up_after_ms: u64,
-    /// So is one whose taxi has not started for so long since it was assigned. Default 1 h.
+    /// A taxi that has not started for so long since it was assigned is let go. Default 1 h.
     pub no_show_after_ms: u64,
     /// So long a ride may be reviewed. Default 7 d.
     pub review_for_ms: u64,
 }
 
-/// The most notices of one search: each is a handful of events of its history.
-const NOTICES: u64 = 10_000;
+/// The most notices of one search: each is a handful of events of its history, which has to have
+/// room for the positions of a day as well.
+const NOTICES: u64 = 1_000;
 
 impl Default for Terms {
     fn default() -> Self {

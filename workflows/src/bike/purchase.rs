@@ -36,8 +36,11 @@ impl Workflow for PointPurchase {
         Refund::NAME,
         IncreasePoints::NAME,
     ];
-    const CODE: Option<Fingerprint> =
-        Some(Fingerprint::of(&[include_bytes!("purchase.rs"), include_bytes!("contract.rs")]));
+    const CODE: Option<Fingerprint> = Some(Fingerprint::of(&[
+        include_bytes!("purchase.rs"),
+        include_bytes!("contract.rs"),
+        include_bytes!("../patience.rs"),
+    ]));
     type Input = Purchase;
     type Output = PaymentId;
     type Error = PurchaseError;

@@ -55,6 +55,7 @@ impl Workflow for MoveOrder {
         include_bytes!("contract.rs"),
         include_bytes!("feed.rs"),
         include_bytes!("status.rs"),
+        include_bytes!("../patience.rs"),
     ]));
     type Input = Order;
     type Output = Moved;

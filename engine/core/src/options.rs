@@ -80,8 +80,9 @@ impl RetryPolicy {
 
     /// How long an attempt that could not be sent is held back, the `held`-th time in a row
     /// (from 1): at least for as long as its service is known to take no requests (`after`), and
-    /// the longer the more often. The bounds are those of a failed attempt; it is spread over the
-    /// upper half of its range, so that a day of this is about 2 000 waits and no 17 000.
+    /// the longer the more often. The bounds are those of a failed attempt, but widen to a minute
+    /// also where that would be tried sooner: each wait is an event of its history. It is spread
+    /// over the upper half of its range, so that a day of this is about 2 000 waits and no 17 000.
     /// `None` where the total budget would be over by then.
     pub fn hold(
         &self,
@@ -90,7 +91,8 @@ impl RetryPolicy {
         after: Option<Duration>,
         jitter: f64,
     ) -> Option<Duration> {
-        let half = self.bound(held) / 2;
+        let widest = self.maximum_interval.max(Duration::from_mins(1));
+        let half = Self { maximum_interval: widest, ..*self }.bound(held) / 2;
         let spread = Duration::try_from_secs_f64(half.as_secs_f64() * jitter.clamp(0.0, 1.0));
         let least = after.unwrap_or_default().min(Self::RETRY_AFTER_MAX).max(half);
         let wait = least.saturating_add(spread.unwrap_or(half));
@@ -357,6 +359,12 @@ mod tests {
             (1..=9).map(hold(1.0)).collect::<Vec<_>>(),
             [5.5, 6., 7., 9., 16., 32., 60., 60., 60.]
         );
+        let waits = |maximum_interval| {
+            let policy = RetryPolicy { maximum_interval, ..policy };
+            (1..=12).map(|n| policy.hold(n, SECOND, after, 1.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(10 * SECOND), waits(60 * SECOND), "each is an event");
+        assert_eq!(waits(300 * SECOND).last(), Some(&Some(300 * SECOND)));
         let mut waits = (1..).map(hold(0.5));
         let mut time = 0.0;
         let a_day = std::iter::from_fn(|| {
@@ -365,10 +373,8 @@ mod tests {
         });
         let a_day = a_day.count();
         assert!((1_500..2_500).contains(&a_day), "{a_day} events of a day");
-        assert_eq!(
-            policy.hold(1, SECOND, Some(48 * HOUR), 0.0),
-            Some(RetryPolicy::RETRY_AFTER_MAX)
-        );
+        let two_days = policy.hold(1, SECOND, Some(48 * HOUR), 0.0);
+        assert_eq!(two_days, Some(RetryPolicy::RETRY_AFTER_MAX));
     }
 
     #[test]

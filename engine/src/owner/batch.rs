@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hansom_core::{
     ActivityContext, Because, Call, Direction, Event, Origin, Outcome, Seq, Status, Timestamp,
@@ -113,6 +114,8 @@ pub(super) struct HeldStep {
     pub(super) activity: String,
     pub(super) alarm: Alarm,
     pub(super) address: Arc<Address>,
+    /// So long its service takes no requests, as it says.
+    pub(super) after: Option<Duration>,
 }
 
 /// Whom to tell that a workflow is started.
@@ -145,8 +148,8 @@ pub(crate) struct Dispatch {
     pub(crate) call: Call,
     /// Nobody has attempted this step before.
     pub(crate) first: bool,
-    pub(crate) limit: std::time::Duration,
-    pub(crate) heartbeat: Option<std::time::Duration>,
+    pub(crate) limit: Duration,
+    pub(crate) heartbeat: Option<Duration>,
     /// When all attempts of the step have to be over.
     pub(crate) close_by: Option<Timestamp>,
     /// Where it is performed, if not here.

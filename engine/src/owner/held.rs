@@ -1,13 +1,14 @@
 //! Steps that are held back, because their services take no requests, and how those are found to
 //! take some again.
 //!
-//! Each has an alarm, which is set further away each time, up to a minute, and for an undo up to
-//! five: every wait is an event, and a history is bounded. In between one step of each activity is
-//! tried now and then, ahead of its alarm, which stays. If it is not sent, nothing is written
-//! down, and it is held as it was. If it is answered, others follow it: two at first, and one for
-//! one when [`GROWTH`] have been answered. So as many are under way as the service answers, and ten
-//! thousand do not fall upon one that has just come back. Whoever is not reached this way, because
-//! attempts fail, has its alarm.
+//! Each has an alarm, which is set further away each time, up to a minute, or to what its policy
+//! or its service says where that is longer: every wait is an event, and a history is bounded. In
+//! between one step of each activity is tried now and then, ahead of its alarm, which stays. If it
+//! is not sent, history does not hear of it, and it is held as it was. If it is answered, others
+//! follow it: two at first, and one for one when [`GROWTH`] have been answered. Nobody follows what
+//! was not tried early: how much else happens makes no difference to how many are under way. So
+//! that is as many as the service answers, and ten thousand do not fall upon one that has just come
+//! back. Whoever is not reached this way, because attempts fail, has its alarm.
 //!
 //! What can interleave:
 //!
@@ -33,7 +34,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hansom_core::{Attempt, RetryPolicy, Seq, Timestamp};
+use hansom_core::{Attempt, Seq, Timestamp};
 use uuid::Uuid;
 
 use super::Owner;
@@ -41,8 +42,10 @@ use super::batch::HeldStep;
 use super::runs::Wake;
 use crate::address::{Address, Part};
 
-/// How often one is tried, unless its service has said when.
+/// How often one is tried while none is answered, unless its service has said when …
 const LOOK: Duration = Duration::from_secs(2);
+/// … and so long that is taken from it: what it has told one step silences all of them.
+const LOOK_MAX: Duration = Duration::from_mins(1);
 /// So many answers bring two others each.
 const GROWTH: u32 = 32;
 
@@ -58,7 +61,7 @@ struct Line {
     /// The one that was tried last: they take turns.
     last: Option<Alarm>,
     look_at: Timestamp,
-    /// How many were answered since it was last refused, up to [`GROWTH`].
+    /// How many were answered since one was last not sent, up to [`GROWTH`]; less those that failed.
     answered: u32,
 }
 
@@ -70,7 +73,7 @@ impl Held {
         let line = self.0.entry(step.activity).or_insert_with(|| Line {
             waiting: BTreeMap::new(),
             last: None,
-            look_at: now.after(LOOK),
+            look_at: next_look(step.after, now),
             answered: 0,
         });
         line.waiting.insert(step.alarm, step.address);
@@ -93,23 +96,34 @@ impl Held {
         });
     }
 
-    /// How an attempt of this activity ended, whoever made it: answers who follows it.
-    pub(super) fn hear(&mut self, activity: &str, ended: &Attempt, now: Timestamp) -> Vec<Turn> {
+    /// How an attempt of this activity ended, and whether it was an `early` one: answers who
+    /// follows it.
+    pub(super) fn hear(
+        &mut self,
+        activity: &str,
+        early: bool,
+        ended: &Attempt,
+        now: Timestamp,
+    ) -> Vec<Turn> {
         let Some(line) = self.0.get_mut(activity) else { return Vec::new() };
         match ended {
             Attempt::Unavailable { after, .. } => {
                 line.answered = 0;
-                let after = after.unwrap_or(LOOK).min(RetryPolicy::RETRY_AFTER_MAX);
-                line.look_at = now.after(after.max(LOOK));
+                line.look_at = next_look(*after, now);
                 Vec::new()
             }
-            Attempt::Done(_) | Attempt::Refused(_) => {
+            Attempt::Done(_) | Attempt::Refused(_) if early => {
                 let follow = if line.answered < GROWTH { 2 } else { 1 };
                 line.answered = GROWTH.min(line.answered + 1);
+                line.look_at = now.after(LOOK);
                 line.next(follow)
             }
-            // It was sent, and says nothing good of its service.
-            Attempt::Failed { .. } => Vec::new(),
+            // It was sent, and nobody follows it: the next that is answered brings one for it.
+            Attempt::Failed { .. } if early => {
+                line.answered = line.answered.saturating_sub(1);
+                Vec::new()
+            }
+            Attempt::Done(_) | Attempt::Refused(_) | Attempt::Failed { .. } => Vec::new(),
         }
     }
 
@@ -127,6 +141,10 @@ impl Held {
     pub(super) fn next_look(&self) -> Option<Timestamp> {
         self.0.values().map(|line| line.look_at).min()
     }
+}
+
+fn next_look(after: Option<Duration>, now: Timestamp) -> Timestamp {
+    now.after(after.unwrap_or_default().clamp(LOOK, LOOK_MAX))
 }
 
 impl Line {

@@ -202,7 +202,8 @@ impl Owner {
     /// An attempt was answered.
     pub(crate) fn answer(&mut self, answer: Answer, now: Timestamp) {
         let Answer { run, activity, seq, attempt, ended, said } = answer;
-        let follow = self.alarms.held.hear(&activity, &ended, now);
+        let early = self.runs.get_mut(run).is_some_and(|run| run.is_early(seq, attempt));
+        let follow = self.alarms.held.hear(&activity, early, &ended, now);
         self.with(run, now, |run, scene| {
             let goes_on = matches!(ended, Attempt::Failed { .. } | Attempt::Unavailable { .. });
             let over = !goes_on && run.machine.awaits(seq, attempt);

@@ -29,6 +29,10 @@ impl Resident {
             return;
         }
         let running = &self.machine.ledger().running()[&seq];
+        let not_before = match answer {
+            Attempt::Unavailable { after, .. } => after,
+            _ => None,
+        };
         let event = match (answer, running.direction) {
             (Attempt::Done(verdict), Direction::Verify) => self.verified(seq, &verdict, scene),
             (Attempt::Done(output), _) => Event::Done { seq, output },
@@ -49,7 +53,8 @@ impl Resident {
         if let Event::HeldBack { retry_at, .. } = event {
             let (activity, address) = (running.call.activity.clone(), Arc::clone(&self.address));
             let alarm = (retry_at, address.run, seq);
-            scene.batch.after.held.push(HeldStep { activity, alarm, address });
+            let held = HeldStep { activity, alarm, address, after: not_before };
+            scene.batch.after.held.push(held);
         }
         self.tell(event, scene);
     }
@@ -130,6 +135,13 @@ impl Resident {
         let given_up =
             ledger.cause().is_some() && ledger.running()[&seq].direction != Direction::Undo;
         !given_up && ledger.hold_on(seq)
+    }
+
+    /// Whether this attempt is awaited, and is made ahead of the alarm that its step has.
+    pub(crate) fn is_early(&self, seq: Seq, attempt: u32) -> bool {
+        let ledger = self.machine.ledger();
+        let held = || ledger.running()[&seq].held > 0 && ledger.alarms().contains_key(&seq);
+        self.machine.awaits(seq, attempt) && held()
     }
 
     /// A step that is held back until `due` is tried before.

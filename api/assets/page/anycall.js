@@ -105,7 +105,7 @@ function riders(at, look) {
       member.draw(memberShips);
       show(order, Boolean(member.who()));
       now.draw(ride ? where(ride) : { headline: t('any.none'), mood: 'idle' });
-      show(cancel, ride && ['placing', 'searching', 'assigned'].includes(ride.stage));
+      show(cancel, ride && ['placing', 'searching'].includes(ride.stage));
       show(review, ride?.stage === 'ended');
       inbox.draw(mine(notifies, ride, member.who()));
       list.draw(all.map((one) => ({ id: one.id, title: `${one.id}. ${t(`any.${one.stage}`)}`, line: t('any.row', one.from, one.to), mood: MOODS[one.stage] })), ride?.id);

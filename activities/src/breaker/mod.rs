@@ -327,6 +327,9 @@ impl Drop for Pass<'_> {
 /// Tells the recorder what is what: once, when it is there.
 pub fn describe_metrics() {
     metrics::describe_gauge!(STATE, "Breaker of a service: 0 closed, 1 half open, 2 open");
-    metrics::describe_counter!(REJECTED, "Attempts that the breaker of a service refused");
+    metrics::describe_counter!(
+        REJECTED,
+        "Requests and attempts that the breaker of a service refused"
+    );
     metrics::describe_counter!(TRANSITIONS, "Breakers that opened, half opened or closed");
 }

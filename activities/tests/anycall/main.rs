@@ -1,6 +1,7 @@
 //! Payment and notification, which all systems share, and the services of anycall, on a real
 //! Postgres.
 
+mod member;
 mod payment;
 mod taxi;
 

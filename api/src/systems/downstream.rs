@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -19,7 +19,7 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 use tower::{Service, ServiceExt as _};
 
-use super::hal::PREFIX;
+use super::hal::{Base, PREFIX};
 use super::kinds;
 use crate::http::body::MAX_BODY;
 use crate::http::kinds::Kind;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CARRIED: [HeaderName; 4] = [CONTENT_TYPE, PREFIX, IDEMPOTENCY_KEY, ACCEPT];
 
 /// What of an answer is carried back.
-const ANSWERED: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, RETRY_AFTER];
+const ANSWERED: [HeaderName; 4] = [ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER];
 
 /// One service, wherever it runs. Clones share it.
 #[derive(Clone)]
@@ -112,6 +112,19 @@ impl Downstream {
         match shown.and_then(|body| serde_json::from_slice(&body).ok()) {
             Some(shown) => Ok(Some(shown)),
             None => Err(self.unusable(parts.status)),
+        }
+    }
+
+    /// Answers with a resource of it as it is now, or with nothing where it shows none: what was
+    /// asked for has happened, so that makes no difference.
+    pub(super) async fn shown(&self, base: &Base, path: &str) -> Response {
+        let request = Request::get(path).header(PREFIX, base.as_str());
+        let request = request.body(Body::empty()).expect("a path, and what was a header");
+        let response = self.answer(request).await;
+        if response.status().is_success() {
+            response
+        } else {
+            StatusCode::NO_CONTENT.into_response()
         }
     }
 

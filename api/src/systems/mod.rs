@@ -42,7 +42,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use self::downstream::Downstream;
-use self::hal::PREFIX;
+use self::hal::{PREFIX, instead};
 use self::service::Bundled;
 use crate::config::Gateway;
 use crate::http::Api;
@@ -51,6 +51,9 @@ use crate::http::problem::{Problem, did_you_mean, echo};
 
 /// How long the switches of one service are waited for, where all are asked for.
 const PATIENCE_FAULTS: Duration = Duration::from_secs(1);
+
+/// What does what is not done for all services at once.
+const FAULTS: &str = "the switches of a service are set by PUT, POST or PATCH /faults/{service}";
 
 /// Where services run that do not run here: their URLs, by name.
 pub type Urls = BTreeMap<&'static str, String>;
@@ -148,7 +151,7 @@ impl Systems {
             (Gateway::Bike, "/bike", self.bike(api)),
         ];
         let mut routes = Router::new()
-            .route("/faults", any(every_fault))
+            .route("/faults", get(every_fault).fallback(instead(FAULTS)))
             .route("/faults/{service}", any(fault))
             .with_state(self.places.clone())
             .route("/actuator/health", get(probe).with_state(Arc::clone(api)));

@@ -115,6 +115,10 @@ async fn d4_a_cancelled_reservation_gives_the_points_back_once() {
     let again = rig.post("/reservations/1/cancel", json!({})).await;
     assert_eq!(again.status, StatusCode::OK, "it is cancelled already");
     assert_eq!(points(&rig).await, 8000);
+    let cancel = json!({ "reserveStatus": "예약취소" });
+    let beside = rig.send("PATCH", "/bike/reservations/1", cancel).await;
+    assert_eq!(beside.headers["content-type"], "application/hal+json");
+    assert_eq!(beside.body["_links"]["self"]["href"], "/bike/reservations/1");
     let late = change(&rig, "사용완료").await;
     assert_eq!(
         (late.status, &late.body["code"]),

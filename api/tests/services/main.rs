@@ -96,4 +96,12 @@ async fn a_switch_that_is_flipped_leaves_the_others_of_its_service_as_they_are()
     assert_eq!(flip(json!({ "down": null })).await.body, all(true), "nothing is asked for");
     assert_eq!(flip(json!({ "down": false })).await.body, all(false));
     assert_eq!(server.post("/faults/drive", json!({ "down": true })).await.body["latency_ms"], 0);
+
+    let of_all = server.post("/faults", json!({ "down": true })).await;
+    assert_eq!((of_all.status, &of_all.headers["allow"]), (405, &"GET,HEAD".parse().unwrap()));
+    assert!(of_all.body["detail"].as_str().unwrap().contains("/faults/{service}"), "{of_all:?}");
+    let off = server.send("DELETE", "/faults/drive", None).await;
+    assert_eq!(off.status, 405, "{off:?}");
+    let allowed = off.headers["allow"].to_str().unwrap();
+    assert!(["GET", "PUT", "POST", "PATCH"].iter().all(|way| allowed.contains(way)), "{allowed}");
 }

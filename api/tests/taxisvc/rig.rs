@@ -1,5 +1,6 @@
 //! The whole of taxisvc: router, engine, services, and a database of their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::systems::{Systems, Urls};
+use hansom_activities::breaker::BreakerSettings;
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
 use serde_json::{Value, json};
@@ -41,6 +43,10 @@ fn template() -> String {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::with_breakers(&BTreeMap::new()).await
+    }
+
+    pub(crate) async fn with_breakers(settings: &BTreeMap<&'static str, BreakerSettings>) -> Self {
         let database = database(&template(), |url| async move {
             let pool = connect(&url, 2).await.expect("the template answers");
             migrate(&pool, Some(16)).await.expect("the engine's migrations run");
@@ -49,7 +55,7 @@ impl Rig {
         })
         .await;
         let pool = connect(database.url(), 10).await.expect("the database answers");
-        let systems = Systems::new(&pool, &Urls::default());
+        let systems = Systems::with_breakers(&pool, &Urls::default(), settings);
         let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;

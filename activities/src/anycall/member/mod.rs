@@ -8,6 +8,7 @@ use hansom_workflows::anycall_ride::{LoadMember, Member, MemberGone, MemberId, R
 use hansom_workflows::payment::Payer;
 use sqlx::PgPool;
 
+pub use self::card::masked_payer;
 use self::store::Store;
 use crate::StoreError;
 use crate::page::{Page, Paged};

@@ -21,13 +21,14 @@ struct Row {
 
 impl From<Row> for Registered {
     fn from(row: Row) -> Self {
+        let has_card = !row.credit_card_number.is_empty();
         let member = Member {
             name: row.member_name,
             phone_number: row.phone_number,
             masked_card: card::masked(&row.credit_card_number),
             friend_phone_number: row.friend_phone_number,
         };
-        let payer = row.card_token.map(Payer);
+        let payer = row.card_token.filter(|_| has_card).map(Payer);
         Self { member_id: MemberId(row.member_id), member, payer }
     }
 }
@@ -45,7 +46,7 @@ impl Store {
             member.phone_number,
             member.card_number,
             member.friend_phone_number,
-            token.map(|token| token.0),
+            token.0,
         );
         Ok(row.fetch_one(&self.0).await?.into())
     }
@@ -55,7 +56,7 @@ impl Store {
         id: MemberId,
         changes: &Changes,
     ) -> Result<Option<Registered>, StoreError> {
-        let token = changes.card_number.as_deref().and_then(card::token);
+        let token = changes.card_number.as_deref().map(card::token);
         let row = sqlx::query_as!(
             Row,
             "update anycall.member set

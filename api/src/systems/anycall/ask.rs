@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hansom_activities::anycall::taxi::Dispatch;
 use hansom_core::{Status, Update};
 use hansom_engine::ClientError;
@@ -15,7 +12,7 @@ use super::{Facade, kinds};
 use crate::http::errors::draining;
 use crate::http::problem::Problem;
 use crate::systems::downstream::Downstream;
-use crate::systems::hal::{self, Base, PREFIX};
+use crate::systems::hal::{self, Base};
 use crate::systems::key::Key;
 use crate::systems::kinds::FIELD;
 
@@ -91,17 +88,9 @@ impl Facade {
 }
 
 impl Asked {
-    /// Answers with a resource as it is now. What was asked for has happened, so a service that
-    /// does not show it makes no difference.
+    /// Answers with a resource as it is now, or with nothing.
     pub(super) async fn shown(&self, of: &Downstream, path: &str) -> Response {
-        let request = Request::get(path).header(PREFIX, self.base.as_str());
-        let request = request.body(Body::empty()).expect("a path, and what was a header");
-        let response = of.answer(request).await;
-        if response.status().is_success() {
-            response
-        } else {
-            StatusCode::NO_CONTENT.into_response()
-        }
+        of.shown(&self.base, path).await
     }
 }
 

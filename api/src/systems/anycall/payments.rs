@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use hansom_activities::anycall::member::masked_payer;
 use hansom_activities::page::Paged;
 use hansom_activities::payment::{Payment, PaymentService};
 use hansom_workflows::payment::PaymentId;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{OURS, is_ours};
 use crate::http::problem::Problem;
+use crate::systems::fields::CARD;
 use crate::systems::hal::{self, Base, Id, Kind, Pages, Resource};
 
 /// In the words of this system.
@@ -30,7 +32,7 @@ impl Resource for Paid {
             "payDate": paid_at.format("%Y-%m-%d").to_string(),
             "payAmt": amount,
             "payStatus": if refund.is_some() { "결제취소" } else { "결제승인" },
-            "creditCardNumber": payer,
+            CARD: masked_payer(payer),
         })
     }
 }

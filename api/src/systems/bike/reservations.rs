@@ -118,31 +118,40 @@ pub(super) async fn reserve(
 /// As the documents' client changes it: `reserveStatus` says what is to come of it.
 pub(super) async fn change(
     state: State<Facade>,
+    base: Base,
     id: Id,
     fields: Fields,
 ) -> Result<Response, Problem> {
     match ReserveStatus::parse(&fields.text("reserveStatus")?) {
-        Some(ReserveStatus::Cancelled) => cancel(state, id).await,
-        Some(ReserveStatus::Returned) => give_back(state, id).await,
+        Some(ReserveStatus::Cancelled) => cancel(state, base, id).await,
+        Some(ReserveStatus::Returned) => give_back(state, base, id).await,
         _ => Err(fields.wrong("reserveStatus", "must be 예약취소 or 사용완료")),
     }
 }
 
-/// 200 when it is cancelled and the points are back, also when it was before; 202 when that
-/// takes longer.
-pub(super) async fn cancel(State(facade): State<Facade>, Id(id): Id) -> Result<Response, Problem> {
+/// 200 when it is cancelled and the points are back, also when it was before, or 204 where its
+/// service does not show it; 202 when that takes longer.
+pub(super) async fn cancel(
+    State(facade): State<Facade>,
+    base: Base,
+    Id(id): Id,
+) -> Result<Response, Problem> {
     let workflow_id = ReserveNo(id).workflow_id();
     match facade.sagas.cancel(&workflow_id, "the user cancelled").await? {
-        Cancelled::Settled | Cancelled::Over(Status::Cancelled) => Ok(facade.settled(id).await),
+        Cancelled::Settled | Cancelled::Over(Status::Cancelled) => {
+            Ok(facade.settled(&base, id).await)
+        }
         Cancelled::Pending => Ok(StatusCode::ACCEPTED.into_response()),
         Cancelled::Unknown => Err(hal::not_found::<Reservation>(id)),
         Cancelled::Over(status) => Err(over(id, status)),
     }
 }
 
-/// 200 when the bike is back, also when it was before; 202 when that takes longer.
+/// 200 when the bike is back, also when it was before, or 204 where its service does not show
+/// it; 202 when that takes longer.
 pub(super) async fn give_back(
     State(facade): State<Facade>,
+    base: Base,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     facade.sagas.refuse_while_draining()?;
@@ -155,7 +164,7 @@ pub(super) async fn give_back(
         .update(&workflow_id, &ReturnBike {}, Some("return"), PATIENCE_SETTLE)
         .await;
     match back {
-        Ok(Ok(())) => Ok(facade.settled(id).await),
+        Ok(Ok(())) => Ok(facade.settled(&base, id).await),
         Err(ClientError::StillOpen(_)) => Ok(StatusCode::ACCEPTED.into_response()),
         Err(ClientError::Closed { status, .. }) => Err(over(id, status)),
         Err(error) => Err(error.into()),
@@ -193,12 +202,7 @@ impl Facade {
         }
     }
 
-    /// The reservation as it is now, where its service tells.
-    async fn settled(&self, id: i64) -> Response {
-        let path = format!("/reservations/{id}");
-        match self.reservations.look::<Value>(&path).await {
-            Ok(Some(shown)) => axum::Json(shown).into_response(),
-            Ok(None) | Err(_) => StatusCode::OK.into_response(),
-        }
+    async fn settled(&self, base: &Base, id: i64) -> Response {
+        self.reservations.shown(base, &format!("/reservations/{id}")).await
     }
 }

@@ -104,7 +104,7 @@ async fn b4_after_the_assignment_it_is_too_late_to_cancel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b6_who_waits_is_told_so_once_an_interval_across_a_restart() {
     let rig = Rig::start().await;
-    rig.with_terms(json!({ "notice_every_ms": 1_000 })).await;
+    rig.with_terms(json!({ "notice_every_ms": 1_000, "give_up_after_ms": 600_000 })).await;
     let from = Instant::now();
     rig.told_all(1).await;
     // Two intervals and a half without an engine: of those there is one message, not two.
@@ -126,7 +126,7 @@ async fn b6_who_waits_is_told_so_once_an_interval_across_a_restart() {
 async fn b6_three_intervals_make_three_messages() {
     let rig = Rig::start().await;
     let from = Instant::now();
-    rig.with_terms(json!({ "notice_every_ms": 1_500 })).await;
+    rig.with_terms(json!({ "notice_every_ms": 1_500, "give_up_after_ms": 600_000 })).await;
     tokio::time::sleep(Duration::from_millis(5_250).saturating_sub(from.elapsed())).await;
     assert_eq!(rig.patch("/taxis/1", accept("1")).await.status, 200);
     let told = rig.told_all(4).await;

@@ -102,7 +102,7 @@ async fn a_ride_that_is_paid_at_its_end_is_earned_and_a_taxi_of_a_cancelled_one_
         let answer = server.send("PATCH", "/taxis/1", Some(step)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    server.until("/v1/workflows/anycall.call.2", |ride| ride["status"] == "failed").await;
+    server.until("/v1/workflows/anycall.call.2", |ride| ride["status"] == "cancelled").await;
     let (exit, report) = audit(database.url());
     let totals = json!({
         "charged": 15_000, "given_back": 0, "completed": 15_000, "under_way": 0, "difference": 0,

@@ -113,6 +113,6 @@ async fn a_ride_that_is_paid_at_its_end_is_earned_and_a_taxi_of_a_cancelled_one_
     let mistake = "update anycall.taxi set call_status = '택시호출' where call_id = 2";
     sqlx::raw_sql(mistake).execute(&pool).await.expect("it is done");
     let (exit, report) = audit(database.url());
-    let breach = (Some("anycall.call.2"), "it is failed, and a dispatch is held");
+    let breach = (Some("anycall.call.2"), "it is cancelled, and a dispatch is held");
     assert_eq!((exit, found(&report)), (Some(6), vec![breach]));
 }

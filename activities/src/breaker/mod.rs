@@ -6,11 +6,11 @@
 //! holds back without counting it, or ends the step with.
 //!
 //! *Closed*, calls go through, and the last [`BreakerSettings::window`] of them is counted: a
-//! technical failure, an attempt that is cut off by its time limit and a success that took longer
-//! than [`BreakerSettings::slow`] have failed; a business refusal in time has not. With enough of
-//! them and enough failed it *opens*, and refuses for [`BreakerSettings::open`]. The first call
-//! after that is let through alone (*half open*): if it succeeds the breaker closes, else it
-//! opens again.
+//! technical failure, an attempt that is cut off by its time limit, one that nobody took, because
+//! the service is stopped, and a success that took longer than [`BreakerSettings::slow`] have
+//! failed; a business refusal in time has not. With enough of them and enough failed it *opens*,
+//! and refuses for [`BreakerSettings::open`]. The first call after that is let through alone
+//! (*half open*): if it succeeds the breaker closes, else it opens again.
 //!
 //! What can interleave:
 //!
@@ -21,8 +21,6 @@
 //!   others are refused.
 //! * *A probe never comes back.* Its attempt is limited by the engine, which drops it, and the
 //!   drop counts as a failure and gives its place free. So does a panic.
-//! * *A probe finds that nothing was sent* (a layer further in refused it): it has proved
-//!   nothing, and the next call is the probe.
 //!
 //! Crates were looked at. `recloser` counts calls and no time; `failsafe` knows neither slow calls
 //! nor a single probe, and cannot be read; `tower-resilience-circuitbreaker` has all of that, but
@@ -134,16 +132,7 @@ struct Pass<'a> {
     breaker: &'a Breaker,
     phase: u64,
     begun: Instant,
-    said: bool,
-}
-
-/// What a call says of its service.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Said {
-    Well,
-    Failed,
-    /// It was never sent.
-    Nothing,
+    failed: bool,
 }
 
 impl Breaker {
@@ -215,7 +204,7 @@ impl Breaker {
         if let Phase::Open { .. } = inner.phase {
             self.turn(&mut inner, Phase::HalfOpen, now);
         }
-        Ok(Pass { breaker: self, phase: inner.number, begun: now, said: false })
+        Ok(Pass { breaker: self, phase: inner.number, begun: now, failed: true })
     }
 
     /// For how long it refuses what comes in this phase.
@@ -233,24 +222,22 @@ impl Breaker {
         again_in
     }
 
-    fn hear(&self, phase: u64, said: Said) {
+    fn hear(&self, phase: u64, failed: bool) {
         let (now, mut inner) = (Instant::now(), self.lock());
         if inner.number != phase {
             return;
         }
         let open = Phase::Open { until: now + self.settings.open };
-        match (inner.phase, said) {
-            (Phase::Closed, Said::Nothing) | (Phase::Open { .. }, _) => {}
-            (Phase::Closed, said) => {
-                inner.window.count(said == Said::Failed, now);
-                if said == Said::Failed && self.is_too_much(inner.window.counts(now)) {
+        match inner.phase {
+            Phase::Open { .. } => {}
+            Phase::Closed => {
+                inner.window.count(failed, now);
+                if failed && self.is_too_much(inner.window.counts(now)) {
                     self.turn(&mut inner, open, now);
                 }
             }
-            (Phase::HalfOpen, Said::Well) => self.turn(&mut inner, Phase::Closed, now),
-            (Phase::HalfOpen, Said::Failed) => self.turn(&mut inner, open, now),
-            (Phase::HalfOpen, Said::Nothing) => {
-                self.turn(&mut inner, Phase::Open { until: now }, now);
+            Phase::HalfOpen => {
+                self.turn(&mut inner, if failed { open } else { Phase::Closed }, now);
             }
         }
     }
@@ -303,24 +290,13 @@ impl Breaker {
 impl Pass<'_> {
     fn over(mut self, attempt: &Attempt) {
         let slow = self.begun.elapsed() > self.breaker.settings.slow;
-        self.say(match attempt {
-            Attempt::Unavailable { .. } => Said::Nothing,
-            Attempt::Done(_) | Attempt::Refused(_) if !slow => Said::Well,
-            _ => Said::Failed,
-        });
-    }
-
-    fn say(&mut self, said: Said) {
-        self.said = true;
-        self.breaker.hear(self.phase, said);
+        self.failed = slow || !matches!(attempt, Attempt::Done(_) | Attempt::Refused(_));
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if !self.said {
-            self.say(Said::Failed);
-        }
+        self.breaker.hear(self.phase, self.failed);
     }
 }
 

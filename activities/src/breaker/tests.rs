@@ -171,15 +171,18 @@ async fn a_probe_that_fails_is_slow_or_never_comes_back_opens_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_was_not_sent_proves_nothing_and_the_next_call_is_the_probe() {
-    let town = Town::opened().await;
+async fn a_service_that_takes_no_connection_is_left_alone_too() {
+    let town = Town::new();
+    town.calls(19, How::NotSent, 0).await;
+    assert_eq!(town.breaker.counts(), Counts { calls: 19, failed: 19 });
+    town.call(How::NotSent, 0).await;
+    assert_eq!(refused(town.call(How::Answer, 0).await), Some(5 * SECOND));
     advance(5 * SECOND).await;
     town.call(How::NotSent, 0).await;
-    assert_eq!(town.breaker.state(), BreakerState::Open { again_in: Duration::ZERO });
+    assert_eq!(town.breaker.state(), BreakerState::Open { again_in: 5 * SECOND });
+    advance(5 * SECOND).await;
     town.call(How::Answer, 0).await;
     assert_eq!(town.breaker.state(), BreakerState::Closed);
-    town.calls(100, How::NotSent, 0).await;
-    assert_eq!(town.breaker.counts(), Counts::default());
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ export function bike() {
   const at = chosen(look);
   // What was bought last, until a reservation is looked at.
   let purchase;
-  const user = users(at, look, (id) => {
+  const user = users(at, (id) => {
     purchase = id;
     look();
   });
@@ -38,7 +38,9 @@ export function bike() {
   function draw(lists, set) {
     seen = lists;
     const all = reservations(lists);
-    const one = all.find(({ id }) => id === at.at(all.map((each) => each.id)));
+    const ids = (some) => some.map(({ id }) => id);
+    const looked = at.at(ids(all), ids(all.filter((each) => each.user === user.id())));
+    const one = all.find(({ id }) => id === looked);
     user.draw(lists, all, one);
     administrator.draw(lists, all);
     if (purchase) saga.look(`bike.approval.${purchase}`);
@@ -66,10 +68,10 @@ function idOf(row, field) {
   return Number(row[field] ?? row._links?.self?.href.split('/').pop());
 }
 
-function users(at, look, bought) {
+function users(at, bought) {
   const who = field('userId', 'bike.user', { inputmode: 'numeric', value: '10' });
   const userId = () => Number(who.querySelector('input').value) || undefined;
-  who.addEventListener('input', () => look());
+  who.addEventListener('input', () => { told.clear(); bought(); at.pick(); });
   const balance = h('p', { class: 'balance', role: 'status' });
   const enough = h('p', { class: 'note' });
   const buy = form(t('bike.buy'), [field('price', 'bike.price', { inputmode: 'numeric', value: '3000' })], purchase, 'quiet');
@@ -96,6 +98,7 @@ function users(at, look, bought) {
   }
 
   return {
+    id: userId,
     place: panel('bike.rider', 'person', who, h('div', {}, balance, enough, last), buy,
       h('div', { class: 'apart' }, now.place), back, cancel, told.place, reserve, list.place),
     draw({ points = [], approvals = [] }, all, current) {

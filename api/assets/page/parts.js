@@ -114,7 +114,8 @@ export function messages(label, empty) {
 }
 
 /**
- * Which of them is looked at: what the address says, else the newest. `changed` is told.
+ * Which of them is looked at: what the address says, else the newest of one's own. `changed` is
+ * told.
  */
 export function chosen(changed) {
   const read = () => Number(location.hash.slice(1)) || undefined;
@@ -122,7 +123,7 @@ export function chosen(changed) {
   const over = new AbortController();
   window.addEventListener('hashchange', () => { at = read(); changed(); }, { signal: over.signal });
   return {
-    at: (ids) => (ids.includes(at) ? at : ids.at(-1)),
+    at: (ids, own = ids) => (ids.includes(at) ? at : own.at(-1)),
     /** Looks at this one; with nothing, at the newest, whichever comes. */
     pick(id) {
       at = id;

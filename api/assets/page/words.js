@@ -145,6 +145,7 @@ const WORDS = {
   'problem.taxisvc.payment_declined': ['', '결제가 거절되었습니다'],
   'problem.taxisvc.payment_unavailable': ['', '결제 서비스가 응답하지 않았습니다'],
   'problem.taxisvc.call_cancelled': ['', '결제 전에 호출이 취소되었습니다'],
+  'problem.taxisvc.call_terminated': ['', '운영자가 호출을 종료했습니다'],
   'problem.taxisvc.call_completed': ['', '이미 도착한 호출입니다'],
   'problem.taxisvc.call_pending': ['', '호출이 아직 처리 중입니다'],
 

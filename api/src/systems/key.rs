@@ -62,6 +62,16 @@ impl Key {
         Problem::new(kind, format!("{about}; {}", self.while_pending())).retry_after(2)
     }
 
+    /// The problem of something of which nobody knows whether it was begun. Without a key nobody
+    /// is told to ask again: that may be to begin another.
+    pub(super) fn unsure(&self, why: Problem) -> Problem {
+        if self.is_given() {
+            return why;
+        }
+        let detail = format!("whether it was begun is not known; {}", self.while_pending());
+        Problem::new(*why.kind, detail)
+    }
+
     /// Whether to ask again for what goes on without an answer.
     pub(super) fn while_pending(&self) -> &'static str {
         match self.0 {
@@ -90,5 +100,20 @@ impl Key {
             }
             None => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_key_is_not_told_to_repeat_what_may_have_been_begun() {
+        let why = || Problem::new(KEY_USED, "the database does not answer").retry_after(1);
+        let keyed = Key(Some("a-key".to_owned())).unsure(why());
+        assert_eq!(keyed.retry_after, Some(1), "it is begun once");
+        let bare = Key(None).unsure(why());
+        assert_eq!((bare.retry_after, &bare.kind), (None, &keyed.kind));
+        assert!(bare.detail.contains("look first"), "{}", bare.detail);
     }
 }

@@ -113,9 +113,17 @@ impl Sagas {
                 }
             }
             Ok(_) | Err(ClientError::InputConflict { .. }) => return Ok(Begun::Taken),
+            Err(error @ ClientError::Unavailable(_)) => return Err(key.unsure(error.into())),
             Err(error) => return Err(error.into()),
         }
-        self.watched::<V, T>(id, V::key(input), patience, decided).await
+        match self.watched::<V, T>(id, V::key(input), patience, decided).await {
+            // It is on its way, whether anybody can look at it or not.
+            Err(ClientError::Unavailable(error)) => {
+                tracing::warn!(%error, workflow_id = id, "saga.not_watched");
+                Ok(Begun::Pending)
+            }
+            watched => Ok(watched?),
+        }
     }
 
     /// What a saga was started with; none while there is no such saga.
@@ -138,7 +146,7 @@ impl Sagas {
         key: i64,
         patience: Duration,
         decided: impl Fn(&Map<String, Value>) -> Option<T>,
-    ) -> Result<Begun<T>, Problem> {
+    ) -> Result<Begun<T>, ClientError> {
         let client = self.client();
         let mut news = client.watch(id).await?;
         let mut deadline = Instant::now() + patience;

@@ -200,6 +200,14 @@ async fn a_key_stands_for_its_attempt_whatever_came_of_it_and_has_become_of_it()
     assert_eq!(rig.over("taxisvc.call.2").await, "cancelled");
     let again = rig.post_with("another-key", call.path, &call.body).await;
     assert_eq!((again.status, location(&again)), (StatusCode::CREATED, "/taxisvc/calls/2"));
+    rig.fault("payment", json!({ "down": true })).await;
+    let unpaid = rig.post_with("a-third-key", call.path, &call.body).await;
+    assert_eq!(unpaid.body["code"], "taxisvc.payment_unavailable", "{unpaid:?}");
+    assert!(!unpaid.headers.contains_key("retry-after"), "to repeat it is in vain");
+    let unpaid = rig.post(call.path, call.body.clone()).await;
+    assert_eq!(unpaid.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(unpaid.headers.contains_key("retry-after"), "the next one may be paid");
+    rig.fault("payment", json!({})).await;
 
     assert_eq!(rig.post_with("a-key", ride.path, &ride.body).await.status, StatusCode::CREATED);
     let no_card = json!({ "creditCardNumber": "" });

@@ -149,7 +149,7 @@ async fn what_a_breaker_has_held_back_for_long_goes_on_within_seconds_of_its_clo
             let at = charge["retry_at"].as_str().filter(|_| charge["held_back"] == true);
             held.extend(at.map(|at| at.parse::<DateTime<Utc>>().expect("a time")));
         }
-        if let Some(alarm) = held.into_iter().max().filter(|at| *at > now + 15 * SECOND) {
+        if let Some(alarm) = held.into_iter().max().filter(|at| *at > now + 20 * SECOND) {
             break alarm;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -60,6 +60,15 @@ impl Activity for Charge {
     const NAME: &'static str = "charge";
     type Output = ();
     type Error = Declined;
+
+    /// What has failed does not wait for longer than this: what waits for longer is held back.
+    fn options() -> ActivityOptions {
+        let second = Duration::from_secs(1);
+        let (initial_interval, maximum_interval) = (second, second);
+        let retry = RetryPolicy { initial_interval, maximum_interval, ..RetryPolicy::default() }
+            .unlimited();
+        ActivityOptions { retry, ..ActivityOptions::default() }
+    }
 }
 
 impl Activity for Refund {

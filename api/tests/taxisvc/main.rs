@@ -346,3 +346,22 @@ async fn a_call_that_is_cancelled_or_terminated_while_it_is_paid_says_so_however
         rig.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ride_that_an_operator_terminated_is_neither_ended_nor_cancelled() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.call("20").await.status, StatusCode::CREATED);
+    rig.until("/drives/1", |drive| drive["driveStatus"] == "start").await;
+    let path = "/v1/workflows/taxisvc.call.1/terminate";
+    assert!(rig.post(path, json!({ "reason": "a test" })).await.status.is_success());
+    for (path, body) in
+        [("/drives/end", json!({ "driveId": 1 })), ("/calls/cancel", json!({ "callId": 1 }))]
+    {
+        let refused = rig.post(path, body).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{path}");
+        assert_eq!(refused.body["code"], "taxisvc.call_terminated", "{path}");
+    }
+    assert_eq!(rig.get("/drives/1").await.body["driveStatus"], "start");
+    assert_eq!(rig.ledger().await, entries([("charge", 200_000)]));
+    rig.stop().await;
+}

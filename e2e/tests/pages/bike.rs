@@ -41,3 +41,25 @@ async fn who_has_no_points_has_no_bike() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_looks_at_what_is_theirs_unless_they_pick_something_else() {
+    story("bike-own", PATH, async |page, _| {
+        page.tap("Register a bike").await;
+        page.sees(".stock", "1. red").await;
+        page.tap("Buy points").await;
+        page.sees(".balance", "3,000 points").await;
+        page.tap("Reserve").await;
+        page.sees(".headline", "The bike is yours").await;
+        page.write("userId", "11").await;
+        page.sees(".headline", "No reservation yet").await;
+        page.sees(".balance", "0 points").await;
+        page.tap("Reserve").await;
+        page.sees(".headline", "The reservation was rejected").await;
+        page.write("userId", "10").await;
+        page.sees(".headline", "The bike is yours").await;
+        page.find(".past [data-id='2']").await.click().await.expect("it can be tapped");
+        page.sees(".headline", "The reservation was rejected").await;
+    })
+    .await;
+}

@@ -7,7 +7,7 @@ use hansom_core::{Machine, Status, Timestamp};
 use uuid::Uuid;
 
 use super::resident::{self, Resident};
-use super::runs::Wake;
+use super::runs::{Again, Wake};
 use super::{HORIZON, Owner, Stored};
 use crate::address::Address;
 
@@ -69,18 +69,20 @@ impl Owner {
             Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
         let run = Resident::new(Arc::clone(&address), machine, cached, last_at);
         let mut run = run.with_views(fold);
-        let panics = wakes.iter().find_map(|wake| match wake {
-            Wake::Body(panics) => Some(*panics),
+        let again = wakes.iter().find_map(|wake| match wake {
+            Wake::Body(again) => Some(*again),
             Wake::Alarm(..) | Wake::Early(..) | Wake::Message(_) => None,
         });
-        // Once it is past that place, the next one is another.
-        run.panics = panics.filter(|_| run.machine.fault().is_some()).unwrap_or_default();
+        // Once it is past that place, the next panic is another.
+        let panics = again.filter(|_| run.machine.fault().is_some());
+        run.panics = panics.map_or(0, |again| again.panics);
         // What was under way under another owner may have been sent; a stuck run is not hot.
-        if (cached.hot || cached.status == Status::Stuck) && panics.is_none() {
+        let may_be_sent = again.is_none_or(|again| again.doubted);
+        if (cached.hot || cached.status == Status::Stuck) && may_be_sent {
             run.machine.ledger_mut().doubt();
         }
         // A body that begins anew under the same owner has lost nothing.
-        self.take_up(run, cached.hot && !holding.clean && panics.is_none(), now);
+        self.take_up(run, cached.hot && !holding.clean && again.is_none(), now);
         for wake in wakes {
             self.wake(&address, wake, now);
         }
@@ -165,9 +167,11 @@ impl Owner {
                 self.replays.insert((again, run), address);
                 continue;
             }
-            let panics = resident.panics_by_now();
+            let mut running = resident.machine.ledger().running().values();
+            let doubted = running.any(|running| running.is_doubted());
+            let again = Again { panics: resident.panics_by_now(), doubted };
             self.runs.remove(run);
-            self.runs.wake_later(&address, Wake::Body(panics));
+            self.runs.wake_later(&address, Wake::Body(again));
         }
     }
 }

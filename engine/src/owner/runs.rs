@@ -46,8 +46,17 @@ pub(crate) enum Wake {
     Early(Seq, Timestamp),
     /// A message.
     Message(Message),
-    /// Its body begins anew; so often it has panicked where it is.
-    Body(u32),
+    /// Its body begins anew.
+    Body(Again),
+}
+
+/// What is known of a run whose body begins anew, and not in history.
+#[derive(Clone, Copy)]
+pub(crate) struct Again {
+    /// So often it has panicked where it is.
+    pub(crate) panics: u32,
+    /// Whether the last owner may have sent what is held back here.
+    pub(crate) doubted: bool,
 }
 
 impl Runs {

@@ -104,7 +104,11 @@ fn not_due(Asked { call_id, key, .. }: &Asked, stage: Stage) -> Problem {
 }
 
 fn over(call: CallId, status: Status) -> Problem {
-    let how = if status == Status::Completed { "has ended" } else { "was cancelled" };
+    let how = match status {
+        Status::Completed => "has ended",
+        Status::Terminated => "was terminated by an operator",
+        _ => "was cancelled",
+    };
     Problem::new(kinds::OVER, format!("call {} {how}", call.0))
 }
 

@@ -176,6 +176,7 @@ fn over(id: i64, status: Status) -> Problem {
     let how = match status {
         Status::Completed => "the bike is back",
         Status::Failed => "it was rejected",
+        Status::Terminated => "it was terminated by an operator",
         _ => "it was cancelled",
     };
     Problem::new(OVER, format!("reservation {id}: {how}"))
@@ -193,11 +194,12 @@ impl Facade {
         let row = self.sagas.client().view::<ReservationDashboards>(id).await?;
         let decided = row.is_some_and(|record| !record.row["reserveStatus"].is_null());
         match status {
-            Status::Running if !decided => {
+            Status::Running | Status::Stuck if !decided => {
                 let detail = format!("reservation {id} waits for its bike, or its points");
                 Err(Problem::new(NOT_STARTED, detail).retry_after(1))
             }
-            Status::Running | Status::Completed => Ok(()),
+            // What is stuck hears of it when an operator has let it go on.
+            Status::Running | Status::Stuck | Status::Completed => Ok(()),
             status => Err(over(id, status)),
         }
     }

@@ -10,7 +10,7 @@ use hansom_core::Status;
 use hansom_workflows::taxi_call::{self, CallId, CallStatus, Distance};
 use serde_json::{Value, json};
 
-use super::saga::Placed;
+use super::saga::{Placed, terminated};
 use super::{Facade, kinds};
 use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::systems::fields::Fields;
@@ -100,7 +100,7 @@ pub(super) async fn place(
         Placed::Nowhere => SERVICE_DOWN,
         Placed::Pending => kinds::CALL_PENDING,
     };
-    let status = facade.status(call_id).await?;
+    let status = facade.status(call_id).await.unwrap_or_default();
     Ok(Unplaced { kind, call_id, status }.answer(&base, &key))
 }
 
@@ -146,8 +146,9 @@ impl Unplaced {
         let status = StatusCode::from_u16(kind.status).expect("kinds have valid statuses");
         let headers = [(CONTENT_TYPE, PROBLEM_JSON.to_owned()), (LOCATION, href)];
         let answer = (status, headers, body.to_string()).into_response();
-        let pending = kind == kinds::CALL_PENDING;
-        if pending { ([(RETRY_AFTER, "2")], answer).into_response() } else { answer }
+        // Where a key stands for the answer, no time makes it better.
+        let passes = kind == kinds::CALL_PENDING || (kind.status == 503 && !key.is_given());
+        if passes { ([(RETRY_AFTER, "2")], answer).into_response() } else { answer }
     }
 }
 
@@ -164,6 +165,7 @@ pub(super) async fn cancel(
             let detail = format!("call {} has arrived; it cannot be cancelled", call_id.0);
             Err(Problem::new(kinds::CALL_COMPLETED, detail).field("/callId"))
         }
+        Cancelled::Over(Status::Terminated) => Err(terminated(call_id).field("/callId")),
         Cancelled::Settled | Cancelled::Unknown | Cancelled::Over(_) => Ok(StatusCode::OK),
         Cancelled::Pending => Ok(StatusCode::ACCEPTED),
     }

@@ -5,7 +5,7 @@ use crate::systems::kinds::kinds;
 kinds! {
     PAYMENT_DECLINED = 402 "taxisvc.payment_declined" "The payment was declined";
     CALL_CANCELLED = 409 "taxisvc.call_cancelled" "The call was cancelled before it was paid";
-    CALL_TERMINATED = 409 "taxisvc.call_terminated" "The call was terminated before it was paid";
+    CALL_TERMINATED = 409 "taxisvc.call_terminated" "The call was terminated";
     CALL_COMPLETED = 409 "taxisvc.call_completed" "The call is completed";
     CALL_TAKEN = 409 "taxisvc.call_taken" "The call belongs to another saga";
     PAYMENT_UNAVAILABLE = 503 "taxisvc.payment_unavailable" "The payment did not answer";

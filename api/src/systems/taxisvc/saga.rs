@@ -9,8 +9,8 @@ use hansom_workflows::taxi_call::{
 };
 use serde_json::{Map, Value};
 
-use super::Facade;
 use super::drives::Shown;
+use super::{Facade, kinds};
 use crate::http::problem::Problem;
 use crate::systems::key::Key;
 use crate::systems::sagas::Begun;
@@ -67,9 +67,11 @@ impl Facade {
         Ok(match begun.await? {
             Begun::Decided(placed) => placed,
             Begun::Ended => self.ended(&id).await?,
-            Begun::Pending => {
-                self.row(call.call_id).await?.as_ref().and_then(unpaid).unwrap_or(Placed::Pending)
-            }
+            // Whether its row can be read or not, it is on its way.
+            Begun::Pending => match self.row(call.call_id).await {
+                Ok(row) => row.as_ref().and_then(unpaid).unwrap_or(Placed::Pending),
+                Err(_) => Placed::Pending,
+            },
             Begun::Taken => Placed::Taken,
         })
     }
@@ -126,12 +128,22 @@ impl Facade {
         let client = self.sagas.client();
         match client.signal::<EndDrive>(&id, &end, Some(&signal_id)).await {
             Ok(()) => {}
+            Err(ClientError::Closed { status: Status::Terminated, .. }) => {
+                return Err(terminated(call_id));
+            }
             Err(ClientError::NotFound(_) | ClientError::Closed { .. }) => return Ok(true),
             Err(error) => return Err(error.into()),
         }
-        if self.sagas.closed(&id).await?.is_some() {
-            return Ok(true);
+        match self.sagas.closed(&id).await? {
+            Some(Status::Terminated) => Err(terminated(call_id)),
+            Some(_) => Ok(true),
+            None => Ok(self.drive(drive_id).await?.is_none_or(|drive| !drive.is_under_way())),
         }
-        Ok(self.drive(drive_id).await?.is_none_or(|drive| !drive.is_under_way()))
     }
+}
+
+/// Nobody ends or undoes what was left so.
+pub(super) fn terminated(call: CallId) -> Problem {
+    let detail = format!("call {} was terminated by an operator, and is left as it was", call.0);
+    Problem::new(kinds::CALL_TERMINATED, detail)
 }

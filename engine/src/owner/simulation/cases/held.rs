@@ -2,7 +2,7 @@
 
 use hansom_core::{Attempt, Event, Payload, Status, Timestamp};
 
-use super::super::saga::Step;
+use super::super::saga::{self, Step};
 use super::super::worker::Worker;
 use super::stage::{SECOND, Stage};
 
@@ -221,5 +221,24 @@ fn what_was_tried_early_by_an_owner_that_was_lost_counts_as_sent() {
     assert!(two.attempts.is_empty(), "it waits for the alarm");
     stage.database.send(&stage.address, "cancel".to_owned(), None, None);
     stage.look(&mut two);
+    assert_eq!((stage.happened(unsent), stage.happened(unknown)), (0, 1));
+}
+
+#[test]
+fn it_counts_as_sent_also_when_the_body_of_the_next_owner_begins_anew() {
+    let mut stage = Stage::new(&[Step::Race(1_000), Step::Stumble, Step::Wait]);
+    let mut one = held_for_long(&mut stage);
+    pass(&mut stage, &mut one, 21);
+    assert_eq!(one.attempts.len(), 1);
+    stage.database.bury(one.name, true);
+    saga::be_clumsy(true);
+    let mut two = stage.owner();
+    saga::be_clumsy(false);
+    assert_eq!(saga::stumbles(), 1);
+    pass(&mut stage, &mut two, 1);
+    stage.look(&mut two);
+    stage.database.send(&stage.address, "cancel".to_owned(), None, None);
+    stage.look(&mut two);
+    assert!(two.attempts.is_empty() || two.attempts[0].call.activity == "unact");
     assert_eq!((stage.happened(unsent), stage.happened(unknown)), (0, 1));
 }

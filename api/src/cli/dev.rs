@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use hansom_postgres::{Cluster, ClusterError, Durability};
 
-use super::node::{Node, StopSignals, bind};
+use super::node::{Node, OTHER_ADDRESS, StopSignals, bind};
 use super::{CliError, Exit, database, logging};
 use crate::config::{Config, ConfigArgs, Gateway, mask};
 
@@ -28,7 +28,7 @@ pub(crate) struct DevArgs {
 pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
     let config = args.config.resolve()?;
     logging::init(&config.log);
-    let listener = bind(config.server.listen).await?;
+    let listener = bind(config.server.listen, OTHER_ADDRESS).await?;
     let mut stop = StopSignals::listen()?;
     let cluster = if config.database.url.is_some() {
         None

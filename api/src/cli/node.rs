@@ -31,8 +31,12 @@ pub(crate) struct Node {
     router: Router,
 }
 
-/// Takes the address, before anything is started that would have to be stopped again.
-pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
+/// How a server is told to listen somewhere else.
+pub(crate) const OTHER_ADDRESS: &str = "--listen 127.0.0.1:8089";
+
+/// Takes the address, before anything is started that would have to be stopped again. `other` is
+/// how another one is asked for.
+pub(crate) async fn bind(listen: SocketAddr, other: &str) -> Result<TcpListener, CliError> {
     if !listen.ip().is_loopback() {
         let what =
             format!("{listen} can be reached from other machines, and there is no authentication");
@@ -44,7 +48,7 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
         match error.kind() {
             std::io::ErrorKind::AddrInUse => failed
                 .cause("the port is taken")
-                .hint("stop the program that has it, or choose another: --listen 127.0.0.1:8089"),
+                .hint(format!("stop the program that has it, or choose another: {other}")),
             std::io::ErrorKind::PermissionDenied => {
                 failed.cause("ports below 1024 need permission").hint("choose another port")
             }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::node::{Node, StopSignals, bind};
+use super::node::{Node, OTHER_ADDRESS, StopSignals, bind};
 use super::{CliError, database, logging};
 use crate::config::ConfigArgs;
 
@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config.resolve()?;
     logging::init(&config.log);
     let url = database::required_url(&config.database)?;
-    let listener = bind(config.server.listen).await?;
+    let listener = bind(config.server.listen, OTHER_ADDRESS).await?;
     database::check_migrated(url).await?;
     let pool = database::open(url).await?;
     let stop = StopSignals::listen()?;

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &ServiceArgs) -> Result<(), CliError> {
     logging::init(&config.log);
     let kind = kind(&args.name);
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port.unwrap_or(kind.port));
-    let listener = bind(address).await?;
+    let listener = bind(address, "--port 0 takes one that is free").await?;
     let mut stop = StopSignals::listen()?;
     let cluster = match config.database.url {
         Some(_) => None,

@@ -43,6 +43,7 @@ kinds! {
     UTF8_INVALID = 400 "utf8.invalid" "The text is not UTF-8";
     TEXT_NUL = 400 "text.nul" "A text contains a NUL character";
     KEY_LENGTH = 400 "idempotency.key_length" "The Idempotency-Key has the wrong length";
+    KEY_TWICE = 400 "idempotency.key_twice" "There is more than one Idempotency-Key";
     PAGE_CURSOR = 400 "page.cursor" "The cursor is not from a page of this list";
     CSRF = 403 "csrf" "The request comes from a page of another site";
     NOT_FOUND = 404 "not_found" "There is no such workflow";

@@ -145,7 +145,12 @@ fn not_acceptable(path: &str, headers: &HeaderMap) -> Option<Problem> {
 }
 
 fn bad_key(headers: &HeaderMap) -> Option<Problem> {
-    let length = headers.get(IDEMPOTENCY_KEY)?.len();
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let length = keys.next()?.len();
+    if keys.next().is_some() {
+        let detail = "a request is known by one Idempotency-Key; leave the others out";
+        return Some(Problem::new(kinds::KEY_TWICE, detail).field("Idempotency-Key"));
+    }
     if (1..=MAX_KEY).contains(&length) {
         return None;
     }

@@ -124,6 +124,11 @@ async fn a_body_is_read_only_as_plain_json_whatever_its_length_claims() {
         (vec![], 415, "content_type"),
         (vec![("content-type", "application/json; charset=utf-16")], 415, "content_type"),
         (vec![json, ("idempotency-key", "")], 400, "idempotency.key_length"),
+        (
+            vec![json, ("idempotency-key", "1"), ("idempotency-key", "2")],
+            400,
+            "idempotency.key_twice",
+        ),
         (vec![json, ("accept", "application/xml")], 406, "accept"),
         (vec![json, ("accept", "text/html, application/xml;q=0.9")], 406, "accept"),
     ] {

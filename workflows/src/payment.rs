@@ -13,6 +13,11 @@ use crate::patience::synchronous;
 #[serde(transparent)]
 pub struct Won(pub i64);
 
+impl Won {
+    /// Nothing that is paid for here is dearer.
+    pub const MOST: Self = Self(1_000_000_000);
+}
+
 /// A payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

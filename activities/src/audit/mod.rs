@@ -31,8 +31,8 @@ pub struct Holding {
 
 impl Holding {
     /// What was taken, and neither given back nor earned. Not zero while it is under way.
-    pub fn open(&self) -> i64 {
-        self.taken - self.given_back - self.earned
+    pub fn open(&self) -> i128 {
+        i128::from(self.taken) - i128::from(self.given_back) - i128::from(self.earned)
     }
 }
 

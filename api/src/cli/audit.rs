@@ -48,16 +48,16 @@ struct Report {
     examples: Vec<Breach>,
 }
 
-/// Sums of one currency.
+/// Sums of one currency: no books are too large for them.
 #[derive(Debug, Default, Serialize)]
 struct Totals {
-    charged: i64,
-    given_back: i64,
-    completed: i64,
+    charged: i128,
+    given_back: i128,
+    completed: i128,
     /// Charged for sagas that are open.
-    under_way: i64,
+    under_way: i128,
     /// What is left, and should not be.
-    difference: i64,
+    difference: i128,
 }
 
 /// Something that is wrong.
@@ -110,7 +110,10 @@ async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
 fn breach(holding: &Holding, status: Option<Status>) -> Option<String> {
     let Holding { currency, taken, given_back, earned, held, kept, .. } = holding;
     let Some(status) = status else {
-        return Some(format!("no workflow has that id, and {taken} {currency} are charged for it"));
+        let back =
+            if *given_back == 0 { String::new() } else { format!(", {given_back} given back") };
+        let charged = format!("{taken} {currency} are charged for it{back}");
+        return Some(format!("no workflow has that id, and {charged}"));
     };
     if !status.is_closed() {
         return (holding.open() < 0 && *taken < *given_back)
@@ -137,9 +140,9 @@ fn word(status: Status) -> String {
 impl Report {
     fn count(&mut self, holding: &Holding, status: Option<Status>) {
         let totals = self.totals.entry(holding.currency.clone()).or_default();
-        totals.charged += holding.taken;
-        totals.given_back += holding.given_back;
-        totals.completed += holding.earned;
+        totals.charged += i128::from(holding.taken);
+        totals.given_back += i128::from(holding.given_back);
+        totals.completed += i128::from(holding.earned);
         if status.is_some_and(|status| !status.is_closed()) {
             totals.under_way += holding.open();
         }
@@ -179,7 +182,7 @@ fn table(report: &Report) -> Result<(), CliError> {
     let rows = report.totals.iter().map(|(currency, totals)| {
         let Totals { charged, given_back, completed, under_way, difference } = totals;
         let sums = [charged, given_back, completed, under_way, difference];
-        [vec![currency.clone()], sums.map(i64::to_string).to_vec()].concat()
+        [vec![currency.clone()], sums.map(i128::to_string).to_vec()].concat()
     });
     let header = ["currency", "charged", "given back", "completed", "under way", "difference"];
     if !report.totals.is_empty() {
@@ -195,4 +198,29 @@ fn table(report: &Report) -> Result<(), CliError> {
         output::line(&format!("and {} more", report.breaches - shown))?;
     }
     output::line(&report.summary())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sum_of_fares_runs_over() {
+        let ride = Holding {
+            workflow_id: "a".to_owned(),
+            currency: "KRW".to_owned(),
+            taken: i64::MAX,
+            given_back: 0,
+            earned: i64::MAX,
+            held: None,
+            kept: None,
+        };
+        let mut report = Report::default();
+        report.count(&ride, Some(Status::Completed));
+        report.count(&ride, Some(Status::Completed));
+        report.count(&Holding { taken: 1, earned: 0, ..ride }, Some(Status::Completed));
+        let totals = &report.totals["KRW"];
+        assert_eq!(totals.charged, 2 * i128::from(i64::MAX) + 1);
+        assert_eq!(totals.difference, 1);
+    }
 }

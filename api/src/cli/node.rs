@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::http::{Api, app, metrics};
 use crate::nearest::nearest;
 use crate::page;
-use crate::systems::Systems;
+use crate::systems::{Systems, problems};
 
 /// How long `/readyz` says no before connections are refused, so that a load balancer sees it.
 const NOTICE: Duration = Duration::from_millis(300);
@@ -80,7 +80,7 @@ impl Node {
         tokio::spawn(metrics::upkeep());
         let worker = Worker::start(pool, registry, settings).await?;
         let api = Api::new(worker).with_landscape(config.landscape.clone());
-        let api = api.with_breakers(systems.breakers());
+        let api = api.with_breakers(systems.breakers()).with_problems(problems());
         let api = Arc::new(api.with_max_backlog(server.max_backlog));
         let others = page::beside(&api, systems.routes(&api, server.gateway));
         Ok(Self { router: app(Arc::clone(&api), others), api })

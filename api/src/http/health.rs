@@ -62,8 +62,11 @@ pub(crate) async fn server(State(api): State<Arc<Api>>) -> Json<Server> {
 #[utoipa::path(get, path = "/problems/{code}", tag = "health",
     params(("code" = String, Path, description = "A problem's code")),
     responses((status = 200, body = Kind), (status = 404, body = Problem)))]
-pub(crate) async fn kind(Path(code): Path<String>) -> Result<Json<Kind>, Problem> {
-    let kind = kinds::ALL.iter().find(|kind| kind.code == code);
+pub(crate) async fn kind(
+    State(api): State<Arc<Api>>,
+    Path(code): Path<String>,
+) -> Result<Json<Kind>, Problem> {
+    let kind = kinds::ALL.iter().chain(api.problems()).find(|kind| kind.code == code);
     kind.copied().map(Json).ok_or_else(|| {
         Problem::new(kinds::ROUTE_UNKNOWN, format!("there is no problem {}", echo(&code)))
     })

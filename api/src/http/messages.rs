@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::body::{Document, OptionalDocument};
 use super::kinds;
+use super::layers::IDEMPOTENCY_KEY;
 use super::problem::Problem;
 use super::query::{MessageName, Params, WorkflowId, check_id};
 use super::schema;
@@ -39,7 +40,11 @@ impl Message {
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
         let payload = body.and_then(|body| body.payload("payload"));
-        let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+        let key = headers.get(IDEMPOTENCY_KEY).map(|key| key.to_str()).transpose();
+        let key = key.map_err(|_| {
+            let detail = "the Idempotency-Key must be visible ASCII characters";
+            Problem::new(kinds::ID_SYNTAX, detail).field("Idempotency-Key")
+        })?;
         let key = key.map(|key| key.trim_matches('"').to_owned());
         let (id, field) = match body.map(|body| body.text(id_field)).transpose()?.flatten() {
             Some(id) => (Some(id), body.map_or_else(String::new, |body| body.pointer(id_field))),

@@ -7,7 +7,7 @@ use hansom_engine::{Client, Worker};
 use tokio::sync::watch;
 
 use super::errors::draining;
-use super::kinds;
+use super::kinds::{self, Kind};
 use super::problem::Problem;
 use super::views::Feeds;
 
@@ -24,6 +24,7 @@ pub struct Api {
     max_backlog: usize,
     feeds: Feeds,
     landscape: Option<String>,
+    problems: Vec<Kind>,
 }
 
 impl Api {
@@ -38,6 +39,7 @@ impl Api {
             max_backlog: 0,
             feeds: Feeds::default(),
             landscape: None,
+            problems: Vec::new(),
         }
     }
 
@@ -45,6 +47,17 @@ impl Api {
     #[must_use]
     pub fn with_breakers(self, breakers: Breakers) -> Self {
         Self { breakers, ..self }
+    }
+
+    /// Describes these kinds of problem too.
+    #[must_use]
+    pub fn with_problems(self, problems: Vec<Kind>) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// The kinds of problem that are not in [`super::kinds`].
+    pub(super) fn problems(&self) -> &[Kind] {
+        &self.problems
     }
 
     /// Starts nothing while [`Client::backlog`] is this or more; 0, as without it, is no bound.

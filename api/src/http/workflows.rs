@@ -90,6 +90,10 @@ pub(crate) async fn result(
         Ok(outcome) => Ok(Json(outcome).into_response()),
         Err(Waited::StillOpen) => {
             let status = api.client().describe(&id).await?.status;
+            if status.is_closed() {
+                // It has closed in between.
+                return Ok(Json(api.client().result(&id, Duration::ZERO).await?).into_response());
+            }
             let open = Outcome { status, output: None, error: None };
             Ok((StatusCode::ACCEPTED, [(RETRY_AFTER, "1")], Json(open)).into_response())
         }

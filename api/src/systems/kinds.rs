@@ -1,15 +1,21 @@
 //! Kinds of problem that the façades share.
 
+pub(super) use crate::http::kinds::Kind;
+
 /// Kinds of problem of one façade: their codes begin with its name.
 macro_rules! kinds {
-    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {$(
-        pub(super) const $name: crate::http::kinds::Kind = crate::http::kinds::Kind {
-            uri: concat!("/problems/", $code),
-            title: $title,
-            status: $status,
-            code: $code,
-        };
-    )*};
+    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
+        $(
+            pub(super) const $name: crate::http::kinds::Kind = crate::http::kinds::Kind {
+                uri: concat!("/problems/", $code),
+                title: $title,
+                status: $status,
+                code: $code,
+            };
+        )*
+
+        pub(super) const KINDS: &[crate::http::kinds::Kind] = &[$($name),*];
+    };
 }
 
 pub(super) use kinds;

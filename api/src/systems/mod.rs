@@ -87,6 +87,12 @@ fn all(pool: &PgPool) -> Vec<Bundled> {
     shared.into_iter().chain(taxis).chain(others).collect()
 }
 
+/// The kinds of problem that façades have, beside those of [`crate::http::kinds`].
+pub fn problems() -> Vec<kinds::Kind> {
+    let facades = [anycall::KINDS, taxisvc::KINDS, move24mall::KINDS, bike::KINDS];
+    [kinds::KINDS].iter().chain(facades.into_iter().flatten()).copied().flatten().copied().collect()
+}
+
 impl Systems {
     /// The services: those in `elsewhere` at their URLs, the others in this process.
     pub fn new(pool: &PgPool, elsewhere: &Urls) -> Self {

@@ -1,5 +1,8 @@
 //! What is asked for again with its `Idempotency-Key`.
 
+use std::time::Duration;
+
+use hansom_activities::breaker::BreakerSettings;
 use serde_json::{Value, json};
 
 use super::rig::{Answer, Rig, accept, asked_by, entries};
@@ -109,7 +112,9 @@ async fn a_taxi_that_is_called_again_is_the_same_whatever_its_member_says_by_now
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_breaker_is_open_a_key_hears_what_became_of_it() {
-    let rig = Rig::start().await;
+    // Longer than a busy machine takes for all of it.
+    let settings = BreakerSettings { open: Duration::from_secs(15), ..BreakerSettings::default() };
+    let rig = Rig::with_breakers(&[("payment", settings)].into()).await;
     rig.riding().await;
     rig.fault("payment", json!({ "decline": true })).await;
     let declined = rig.patch_with("a", "/taxis/1", end("15000")).await;
@@ -121,8 +126,10 @@ async fn while_the_breaker_is_open_a_key_hears_what_became_of_it() {
     while rig.charging().await != "open" {
         assert_eq!(rig.end(15_000).await.status, 503);
     }
-    let nothing = rig.patch("/taxis/1", end("0")).await;
-    assert_eq!((nothing.status, &nothing.body["field"]), (400, &json!("/payAmt")), "{nothing:?}");
+    for amount in ["0", "-1", "1000000001", "9223372036854775807"] {
+        let wrong = rig.patch("/taxis/1", end(amount)).await;
+        assert_eq!((wrong.status, &wrong.body["field"]), (400, &json!("/payAmt")), "{wrong:?}");
+    }
     let left_alone = rig.end(15_000).await;
     assert!(detail(&left_alone).contains("left alone"), "{left_alone:?}");
     let again = rig.patch_with("a", "/taxis/1", end("15000")).await;

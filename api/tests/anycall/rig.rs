@@ -1,5 +1,6 @@
 //! The whole of anycall: router, engine, services, and a database of their own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::page;
 use hansom::systems::{Systems, Urls};
+use hansom_activities::breaker::BreakerSettings;
 use hansom_activities::numbers::{Numbers, Series};
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
@@ -45,6 +47,11 @@ fn template() -> String {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::with_breakers(&BTreeMap::new()).await
+    }
+
+    /// With these breakers, until it is restarted.
+    pub(crate) async fn with_breakers(settings: &BTreeMap<&'static str, BreakerSettings>) -> Self {
         let database = database(&template(), |url| async move {
             let pool = connect(&url, 2).await.expect("the template answers");
             migrate(&pool, Some(16)).await.expect("the engine's migrations run");
@@ -52,12 +59,15 @@ impl Rig {
             pool.close().await;
         })
         .await;
-        Self::on(database).await
+        Self::on(database, settings).await
     }
 
-    async fn on(database: TestDatabase) -> Self {
+    async fn on(
+        database: TestDatabase,
+        settings: &BTreeMap<&'static str, BreakerSettings>,
+    ) -> Self {
         let pool = connect(database.url(), 20).await.expect("the database answers");
-        let systems = Systems::new(&pool, &Urls::default());
+        let systems = Systems::with_breakers(&pool, &Urls::default(), settings);
         let registry = systems.registry(systems.handlers());
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
@@ -78,7 +88,7 @@ impl Rig {
         api.drain().await;
         pool.close().await;
         tokio::time::sleep(after).await;
-        Self::on(database).await
+        Self::on(database, &BTreeMap::new()).await
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {

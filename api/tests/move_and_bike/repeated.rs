@@ -119,7 +119,7 @@ async fn what_is_sent_twice_at_once_with_one_key_is_one_saga_and_one_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_and_asks_again_with_the_key_pays_once() {
     let rig = std::sync::Arc::new(Rig::start(Gateway::Taxisvc).await);
-    rig.fault("payment", json!({ "latency_ms": 400 })).await;
+    rig.fault("payment", json!({ "latency_ms": 60_000 })).await;
     let mut client = JoinSet::new();
     let asks = std::sync::Arc::clone(&rig);
     client.spawn(async move { asks.post_with("a-key", "/taxisvc/calls", &taxi_call()).await });
@@ -129,6 +129,7 @@ async fn whoever_hangs_up_and_asks_again_with_the_key_pays_once() {
     .await;
     client.shutdown().await;
     assert_eq!(rig.count(CHARGED).await, 0, "it hung up before it was paid");
+    rig.fault("payment", json!({})).await;
 
     let again = rig.post_with("a-key", "/taxisvc/calls", &taxi_call()).await;
     assert_eq!(again.status, StatusCode::CREATED, "{again:?}");
@@ -140,7 +141,7 @@ async fn whoever_hangs_up_and_asks_again_with_the_key_pays_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hears_that_it_is_pending_and_asks_again_with_the_key_pays_once() {
     let rig = Rig::start(Gateway::Taxisvc).await;
-    rig.fault("payment", json!({ "latency_ms": 400 })).await;
+    rig.fault("payment", json!({ "latency_ms": 60_000 })).await;
     let away = async {
         rig.until("/v1/workflows/taxisvc.call.1", |flow| {
             flow["activities"][0]["activity"] == "charge_fare"
@@ -148,6 +149,7 @@ async fn whoever_hears_that_it_is_pending_and_asks_again_with_the_key_pays_once(
         .await;
         // It is paid, and cannot be marked so.
         rig.fault("call", json!({ "down": true })).await;
+        rig.fault("payment", json!({})).await;
     };
     let call = taxi_call();
     let (pending, ()) = tokio::join!(rig.post_with("a-key", "/taxisvc/calls", &call), away);

@@ -132,7 +132,7 @@ async fn a_draining_server_hands_nothing_out_and_takes_answers() {
     let task = claim(&rig, "charge").await;
     let api = Arc::clone(&rig.api);
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         api.begin_drain();
     });
     let begun = Instant::now();

@@ -107,6 +107,10 @@ async fn the_header_names_an_update_that_does_not_name_itself() {
         let answer = rig.send(request.unwrap()).await;
         assert_eq!(answer.body, json!({"workflow_id": "a", "update_id": "t-1", "done": 3}));
     }
+    // One that cannot be an id is not left out: two of them would be heard twice.
+    let request = Request::post("/v1/workflows/a/signals/go").header("idempotency-key", "결제-1");
+    let answer = rig.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, answer.code()), (422, "id.syntax"));
     rig.stop().await;
 }
 

@@ -90,6 +90,8 @@ async fn what_is_not_there_and_what_cannot_be_asked_is_refused() {
         ("/v1/views/fares?limit=0", 422, "page.limit"),
         ("/v1/views/fares?offset=-1", 422, "filter.value"),
         ("/v1/views/fares?paid=true", 422, "parameter.unknown"),
+        ("/v1/views/fares?field.end=%22%5Cu0000%22", 400, "text.nul"),
+        ("/v1/views/fares?field.end=%5B%7B%22%5Cu0000%22:1%7D%5D", 400, "text.nul"),
         ("/v1/views/fares/events?after=x", 400, "page.cursor"),
     ] {
         let answer = rig.get(path).await;

@@ -52,11 +52,12 @@ fn breaker_is(activities: &Value, state: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_is_declined_is_told_also_while_the_call_cannot_be_marked_so() {
     let rig = Rig::start().await;
-    rig.fault("payment", json!({ "decline": true, "latency_ms": 400 })).await;
+    rig.fault("payment", json!({ "latency_ms": 60_000 })).await;
     let away = async {
         let charging = |flow: &Value| flow["activities"][0]["activity"] == "charge_fare";
         rig.until("/v1/workflows/taxisvc.call.1", charging).await;
         rig.fault("call", json!({ "down": true })).await;
+        rig.fault("payment", json!({ "decline": true })).await;
     };
     let (call, ()) = tokio::join!(rig.call("20"), away);
     assert_eq!(call.status, StatusCode::PAYMENT_REQUIRED, "{}", call.body);

@@ -329,7 +329,7 @@ async fn a_call_that_is_cancelled_or_terminated_while_it_is_paid_says_so_however
         ("terminate", "taxisvc.call_terminated", "terminated"),
     ] {
         let rig = Rig::start().await;
-        rig.fault("payment", json!({ "latency_ms": 400 })).await;
+        rig.fault("payment", json!({ "latency_ms": 60_000 })).await;
         let close = async {
             let charging = |flow: &Value| flow["activities"][0]["activity"] == "charge_fare";
             rig.until("/v1/workflows/taxisvc.call.1", charging).await;
@@ -342,6 +342,7 @@ async fn a_call_that_is_cancelled_or_terminated_while_it_is_paid_says_so_however
         let (call, ()) = tokio::join!(rig.call("20"), close);
         assert_eq!((call.status, &call.body["code"]), (StatusCode::CONFLICT, &json!(code)));
         rig.fault("call", json!({})).await;
+        rig.fault("payment", json!({})).await;
         assert_eq!(rig.closed(1).await, end);
         rig.stop().await;
     }
@@ -360,6 +361,8 @@ async fn a_ride_that_an_operator_terminated_is_neither_ended_nor_cancelled() {
         let refused = rig.post(path, body).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{path}");
         assert_eq!(refused.body["code"], "taxisvc.call_terminated", "{path}");
+        let kind = rig.get(refused.body["type"].as_str().expect("it links to its kind")).await;
+        assert_eq!(kind.body["title"], "The call was terminated", "{path}");
     }
     assert_eq!(rig.get("/drives/1").await.body["driveStatus"], "start");
     assert_eq!(rig.ledger().await, entries([("charge", 200_000)]));

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use hansom::config::Gateway;
 use hansom::http::{Api, app};
-use hansom::systems::{Systems, Urls};
+use hansom::systems::{Systems, Urls, problems};
 use hansom_activities::breaker::BreakerSettings;
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{TestDatabase, database};
@@ -60,7 +60,7 @@ impl Rig {
         let registry = registry.expect("every activity has a handler");
         let worker = Worker::start(pool.clone(), registry, Settings::default()).await;
         let api = Api::new(worker.expect("the worker starts"));
-        let api = Arc::new(api.with_breakers(systems.breakers()));
+        let api = Arc::new(api.with_breakers(systems.breakers()).with_problems(problems()));
         let router = app(Arc::clone(&api), systems.routes(&api, Gateway::Taxisvc));
         Self { router, api, pool, _database: database }
     }

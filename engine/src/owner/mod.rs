@@ -301,7 +301,12 @@ impl Owner {
 
     /// Whether nothing more should be taken in until the batch in flight is committed.
     pub(crate) fn is_full(&self) -> bool {
-        self.commits.in_flight.is_some() && self.commits.gathering.is_full()
+        self.commits.in_flight.is_some() && self.has_a_batch()
+    }
+
+    /// Whether what is gathered should be committed before more is taken in.
+    pub(crate) fn has_a_batch(&self) -> bool {
+        self.commits.gathering.is_full()
     }
 
     /// The number of the batch that is being gathered.

@@ -4,9 +4,11 @@
 //! in the fence row, so the same call is repeated, on a new connection, until
 //! the answer arrives: it took place once, or this worker is fenced.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::metered;
@@ -15,6 +17,9 @@ use crate::store::connection;
 
 /// The longest wait between two tries.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The database ends a statement itself before this: who has not heard by then is cut off, and
+/// would wait for as long as its kernel does.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// What became of a batch.
 pub(crate) enum Fate {
@@ -61,13 +66,17 @@ impl Committer {
     }
 
     async fn attempt(&mut self, columns: &Columns) -> Result<Vec<Uuid>, CommitError> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            empty => {
-                let fresh = connection(&self.pool).await.map_err(CommitError::Unknown)?;
-                empty.insert(fresh)
-            }
+        let attempt = async {
+            let connection = match &mut self.connection {
+                Some(connection) => connection,
+                empty => {
+                    let fresh = connection(&self.pool).await.map_err(CommitError::Unknown)?;
+                    empty.insert(fresh)
+                }
+            };
+            commit(connection, self.lane, columns).await
         };
-        commit(connection, self.lane, columns).await
+        let silence = |_| CommitError::Unknown(sqlx::Error::Io(ErrorKind::TimedOut.into()));
+        timeout(ANSWER, attempt).await.map_err(silence)?
     }
 }

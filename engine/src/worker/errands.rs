@@ -137,8 +137,7 @@ impl Errands {
         if self.inbox.begin(POLL.mul_f64(rand::random_range(0.8..1.2))) {
             let except: Vec<_> = self.unreadable.iter().copied().collect();
             self.fetch((owner.parts(), except), |pool, (parts, except)| async move {
-                let messages = inbox::read(&pool, &parts, &except, READ).await?;
-                let more = i64::try_from(messages.len()).is_ok_and(|count| count == READ);
+                let (messages, more) = inbox::read(&pool, &parts, &except, READ).await?;
                 Ok(ToLane::Inbox(messages, more))
             });
         }

@@ -5,7 +5,7 @@
 //! one commit, and throughput grows with the load. Everything slow (loads,
 //! polls, attempts) happens elsewhere and comes back as a message.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ impl Lane {
 
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self) {
-        let mut intake = Vec::with_capacity(INTAKE);
+        let (mut taken, mut intake) = (Vec::with_capacity(INTAKE), VecDeque::with_capacity(INTAKE));
         let mut housekeeping = Instant::now();
         loop {
             let now = self.shared.clock.now();
@@ -134,16 +134,21 @@ impl Lane {
                     self.commits.idle = Some(committer);
                     self.committed(fate);
                 }
-                count = self.inbox.recv_many(&mut intake, INTAKE), if !full => {
+                // What one batch should not carry waits for the next one.
+                () = std::future::ready(()), if !full && !intake.is_empty() => {}
+                count = self.inbox.recv_many(&mut taken, INTAKE), if !full => {
                     let stops = |told: &ToLane| matches!(told, ToLane::Stop);
-                    if count == 0 || intake.iter().any(stops) {
+                    if count == 0 || taken.iter().any(stops) {
                         return;
                     }
-                    for told in intake.drain(..) {
-                        self.hear(told).await;
-                    }
+                    intake.extend(taken.drain(..));
                 }
                 () = tokio::time::sleep(wake) => {}
+            }
+            while !self.owner.has_a_batch()
+                && let Some(told) = intake.pop_front()
+            {
+                self.hear(told).await;
             }
         }
     }

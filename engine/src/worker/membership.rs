@@ -267,7 +267,7 @@ impl Membership {
         partition::release(&self.pool, self.worker, &parts).await
     }
 
-    /// Waits for lanes, and goes on saying that this worker lives.
+    /// Waits for lanes, and goes on saying that this worker lives; not while one of them is dead.
     async fn while_alive(&self, waits: Vec<oneshot::Receiver<()>>) {
         let all = futures_util::future::join_all(waits);
         tokio::pin!(all);
@@ -275,7 +275,10 @@ impl Membership {
             tokio::select! {
                 _ = &mut all => return,
                 () = tokio::time::sleep(self.settings.lease / 3) => {
-                    if let Err(error) = worker::beat(&self.pool, self.worker).await {
+                    if !self.hub.lanes_live(self.settings.lease) {
+                        tracing::error!(worker = %self.worker, "lane_dead");
+                        self.hub.set_ready(false);
+                    } else if let Err(error) = worker::beat(&self.pool, self.worker).await {
                         tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
                     }
                 }

@@ -51,7 +51,7 @@ async fn a_deadline_undoes_whatever_the_saga_waits_for() {
         ("stuck", Plan::default().act("a").act_with("parked", parks)),
         ("attempt", Plan::default().act("a").act("slow")),
     ] {
-        start_until(&client, id, &plan, 1_500).await;
+        start_until(&client, id, &plan, 5_000).await;
     }
     becomes(&client, "stuck", Status::Stuck).await;
     // An attempt in flight is waited for, whatever the hour.
@@ -76,8 +76,8 @@ async fn a_deadline_comes_too_late_past_the_pivot_and_for_who_is_done() {
     stage.always("tell p", Rule::Hold);
     let deadlines = "select count(*) from hansom.alarm";
     let waits = Plan::default().act("a").go().pivot(&["p"]);
-    start_until(&client, "pivoted", &waits, 1_200).await;
-    start_until(&client, "done", &Plan::default().act("a"), 1_200).await;
+    start_until(&client, "pivoted", &waits, 5_000).await;
+    start_until(&client, "done", &Plan::default().act("a"), 5_000).await;
     assert_eq!(end(&client, "done").await, Status::Completed);
     assert_eq!(count(&sql, deadlines).await, 1);
     client.signal("pivoted", &Go, None).await.unwrap();

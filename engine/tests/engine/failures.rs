@@ -150,13 +150,13 @@ async fn no_attempt_begins_after_the_limit_of_all_of_them_also_when_nobody_was_t
     let (database, stage) = (fresh().await, Stage::default());
     let sql = sql(database.url()).await;
     let (one, client) = worker(&database, &stage).await;
-    let care = Care { attempts: 10, budget_ms: Some(1_000), ..Care::default() };
-    stage.next("do a", &[Rule::After(Duration::from_millis(500))]);
+    let care = Care { attempts: 10, budget_ms: Some(4_000), ..Care::default() };
+    stage.next("do a", &[Rule::After(Duration::from_secs(2))]);
     client.start::<Planned>("t", &Plan::default().act_with("a", care)).await.unwrap();
     let alarms = "select count(*) from hansom.alarm";
     until("it waits", async || count(&sql, alarms).await == 1).await;
     one.drain().await;
-    let late = "select count(*) from hansom.alarm where due < clock_timestamp() - interval '1s'";
+    let late = "select count(*) from hansom.alarm where due < clock_timestamp() - interval '4s'";
     until("its time is over", async || count(&sql, late).await == 1).await;
     let (two, client) = worker(&database, &stage).await;
     assert_eq!(end(&client, "t").await, Status::Failed);

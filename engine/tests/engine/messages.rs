@@ -96,6 +96,30 @@ async fn close(client: &Client, id: &str) -> Sum {
 }
 
 #[tokio::test]
+async fn the_inbox_is_read_so_many_bytes_at_a_time() {
+    const MIB: usize = 1024 * 1024;
+    let database = fresh().await;
+    let sql = sql(database.url()).await;
+    let (one, client) = worker(&database).await;
+    client.start::<Till>("t", &0).await.unwrap();
+    one.drain().await;
+    let large = Note("x".repeat(MIB).into());
+    for n in 0..40 {
+        client.signal("t", &large, Some(&format!("n{n:02}"))).await.unwrap();
+    }
+    let (two, client) = worker(&database).await;
+    close(&client, "t").await;
+    let heard = "select what -> 'signalled' ->> 'id' from hansom.event
+        where what -> 'signalled' ->> 'name' = 'note' order by event";
+    let heard: Vec<String> = sqlx::query_scalar(heard).fetch_all(&sql).await.unwrap();
+    assert_eq!(heard, (0..40).map(|n| format!("n{n:02}")).collect::<Vec<_>>(), "all, in order");
+    let most = count(&sql, "select max(octet_length(events))::bigint from hansom.history").await;
+    assert!(usize::try_from(most).unwrap() < 18 * MIB, "{most} bytes in one row");
+    audit(&sql).await;
+    two.drain().await;
+}
+
+#[tokio::test]
 async fn an_update_repeated_from_everywhere_at_once_is_answered_once() {
     let database = fresh().await;
     let sql = sql(database.url()).await;

@@ -212,7 +212,7 @@ async fn the_runs_of_a_loop_have_one_start_one_deadline_one_parent_and_one_set_o
     let input = Payload::of(&Lap { of: 20, ..Lap::default() }).unwrap();
     let request = || StartRequest {
         labels: [("city".to_owned(), "Seoul".to_owned())].into(),
-        deadline: Some(Utc::now() + Duration::from_secs(3)),
+        deadline: Some(Utc::now() + Duration::from_secs(10)),
         ..StartRequest::new(Rounds::NAME, "r", input.clone())
     };
     client.start_raw(request()).await.unwrap();

@@ -139,11 +139,10 @@ async fn a_killed_worker_is_taken_over_within_two_leases_and_every_saga_ends() {
     for _ in 0..3 {
         let ids: Vec<_> = (started..started + 150).map(|n| format!("t{n}")).collect();
         started += ids.len();
+        let charges = "select count(*) from effect where name = 'charge'";
+        let before = count(&sql, charges).await;
         foreign_starts(&sql, Trip::NAME, &ids).await;
-        until("some are under way", async || {
-            count(&sql, "select count(*) from effect where name = 'charge'").await > 20
-        })
-        .await;
+        until("some are under way", async || count(&sql, charges).await > before + 20).await;
         let killed = Instant::now();
         let open = count(&sql, "select count(*) from hansom.workflow where status < 3").await;
         assert!(open > 0, "it is killed in the middle of its work");

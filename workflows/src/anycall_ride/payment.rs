@@ -33,7 +33,7 @@ pub(super) async fn of(ctx: &Ctx, desk: &Desk, call: &Call, mut payer: Payer) ->
         let asked = desk.ends.next().await;
         let amount = asked.update.pay_amt;
         match standing {
-            _ if amount.0 <= 0 => {
+            _ if !(1..=Won::MOST.0).contains(&amount.0) => {
                 asked.refuse(&Refusal::Amount);
                 continue;
             }

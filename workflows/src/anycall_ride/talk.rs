@@ -183,7 +183,7 @@ pub enum Refusal {
     #[error("the account of the ride is closed")]
     Closed,
     /// Nothing is charged for that.
-    #[error("the amount must be greater than 0")]
+    #[error("the amount must be 1 to {}", Won::MOST.0)]
     Amount,
 }
 

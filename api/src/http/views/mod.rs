@@ -118,10 +118,32 @@ pub(crate) async fn rows(
         let detail = format!("{} fields; at most {MAX_FIELDS} are compared", fields.len());
         return Err(Problem::new(kinds::FILTER_TOO_LONG, detail).limit(MAX_FIELDS as u64));
     }
-    let value = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
-    let filter = fields.into_iter().map(|(field, text)| (field, value(text))).collect();
+    let filter = fields.into_iter().map(|(field, text)| Ok((field.clone(), value(&field, text)?)));
+    let filter = filter.collect::<Result<_, Problem>>()?;
     let query = ViewQuery { limit: params.limit()?, offset, filter };
     Ok(Json(api.client().views_named(&name, &query).await?))
+}
+
+/// What a field is compared with: JSON, or else the text as it is.
+fn value(field: &str, text: String) -> Result<Value, Problem> {
+    let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    // An escape in JSON is one that the query's own letters do not show.
+    if has_nul(&value) {
+        let detail = format!("field {} is compared with NUL (U+0000)", echo(field));
+        return Err(Problem::new(kinds::TEXT_NUL, detail).field(format!("field.{field}")));
+    }
+    Ok(value)
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        _ => false,
+    }
 }
 
 /// One row of a view.

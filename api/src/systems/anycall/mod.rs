@@ -30,6 +30,7 @@ use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+use crate::http::kinds::Kind;
 
 /// Ids of its workflows begin with this word: what it is shown of services that others use too.
 const OURS: &str = "anycall";
@@ -48,6 +49,9 @@ const TAXIS: &str = "a taxi is let go by who called it, by PATCH /calls/{id} cal
 const PAYMENTS: &str = "a payment is made by ending the ride, by PATCH /taxis/{id} \
     taxiStatus=운행종료 payAmt=…";
 const NOTIFIES: &str = "what there is to tell the saga of a ride tells";
+
+/// Kinds of problem that only it has.
+pub(super) const KINDS: &[&[Kind]] = &[kinds::KINDS];
 
 /// What the façade asks.
 #[derive(Clone)]

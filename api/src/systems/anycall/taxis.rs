@@ -128,8 +128,8 @@ impl Change {
         Ok(match TaxiStatus::parse(fields.literal("taxiStatus", &literals)?) {
             Some(TaxiStatus::Ended) => {
                 let pay_amt = fields.id("payAmt")?;
-                if pay_amt <= 0 {
-                    return Err(fields.wrong("payAmt", "must be greater than 0"));
+                if !(1..=Won::MOST.0).contains(&pay_amt) {
+                    return Err(fields.wrong("payAmt", &format!("must be 1 to {}", Won::MOST.0)));
                 }
                 Self::Ended(Won(pay_amt))
             }

@@ -26,9 +26,6 @@ kinds! {
 /// Longer than all attempts to write it down.
 const PATIENCE_CREATE: Duration = Duration::from_secs(15);
 
-/// The dearest purchase, in won.
-const MAX_PRICE: i64 = 1_000_000_000;
-
 impl Resource for Approval {
     const KIND: Kind = Kind { one: "approval", many: "approvals" };
 
@@ -72,8 +69,8 @@ pub(super) async fn buy(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let (user_id, price) = (UserId(fields.id("userId")?), fields.id("price")?);
-    if !(1..=MAX_PRICE).contains(&price) {
-        return Err(fields.wrong("price", &format!("must be 1 to {MAX_PRICE}")));
+    if !(1..=Won::MOST.0).contains(&price) {
+        return Err(fields.wrong("price", &format!("must be 1 to {}", Won::MOST.0)));
     }
     let approve_date = fields.text("approveDate")?;
     let known = facade.sagas.drawn(Series::BikeApproval, &key).await?;

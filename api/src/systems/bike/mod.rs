@@ -25,6 +25,7 @@ use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+use crate::http::kinds::Kind;
 
 /// What does what the document's generated screens ask for besides.
 const BIKES: &str = "a bike is registered by POST /managements and changed by PATCH \
@@ -33,6 +34,9 @@ const POINTS: &str = "points are bought by POST /approvals and spent by POST /re
 const RESERVATIONS: &str = "a reservation is over by PATCH /reservations/{id} \
     reserveStatus=예약취소 or reserveStatus=사용완료; it stays on record";
 const APPROVALS: &str = "points are bought by POST /approvals; what is paid for stays bought";
+
+/// Kinds of problem that only it has.
+pub(super) const KINDS: &[&[Kind]] = &[approvals::KINDS, reservations::KINDS];
 
 /// What the façade asks.
 #[derive(Clone)]

@@ -25,12 +25,16 @@ use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+use crate::http::kinds::Kind;
 
 /// What does what the document's generated screens ask for besides.
 const MOVERS: &str = "an order is placed by POST /movers and cancelled by DELETE /movers/{id}; \
     to change it, do both";
 const REQUESTS: &str = "a mover is asked for and assigned by POST /movers, and let go by \
     DELETE /movers/{id}";
+
+/// Kinds of problem that only it has.
+pub(super) const KINDS: &[&[Kind]] = &[movers::KINDS];
 
 /// What the façade asks.
 #[derive(Clone)]

@@ -82,8 +82,8 @@ fn read(fields: &Fields) -> Result<Order, Problem> {
         return Err(fields.wrong("tel", "must not be empty"));
     }
     let cost = if fields.has("cost") { fields.id("cost")? } else { 0 };
-    if cost < 0 {
-        return Err(fields.wrong("cost", "must not be negative"));
+    if !(0..=Won::MOST.0).contains(&cost) {
+        return Err(fields.wrong("cost", &format!("must be 0 to {}", Won::MOST.0)));
     }
     let move_type = match fields.text("moveType")?.as_str() {
         "" => None,

@@ -25,6 +25,7 @@ use super::rows::FOLLOWS;
 use super::sagas::Sagas;
 use super::service::Bundled;
 use crate::http::Api;
+use crate::http::kinds::Kind;
 
 /// What does what the documents' generated screens ask for besides.
 const CALLS: &str = "a call is placed by POST /calls and cancelled by POST /calls/cancel; \
@@ -32,6 +33,9 @@ const CALLS: &str = "a call is placed by POST /calls and cancelled by POST /call
 const PAYMENTS: &str = "a call is paid for by POST /calls, and what cancels it gives the fare back";
 const DRIVES: &str = "a drive starts when its call is paid for, by POST /calls, and ends by \
     POST /drives/end";
+
+/// Kinds of problem that only it has.
+pub(super) const KINDS: &[&[Kind]] = &[kinds::KINDS];
 
 /// What the façade asks.
 #[derive(Clone)]

@@ -145,12 +145,19 @@ impl Lane {
                 }
                 () = tokio::time::sleep(wake) => {}
             }
-            while !self.owner.has_a_batch()
+            while !self.commits_first()
                 && let Some(told) = intake.pop_front()
             {
                 self.hear(told).await;
             }
         }
+    }
+
+    /// Whether a batch is full, and can be committed: without a place behind the fence it is not,
+    /// and the next one is heard of here.
+    fn commits_first(&self) -> bool {
+        let commits = self.commits.idle.is_some() || self.commits.under_way.is_some();
+        commits && self.owner.has_a_batch()
     }
 
     fn next_wake(&self, now: Timestamp) -> Duration {

@@ -126,6 +126,9 @@ async fn charging(server: &Server) -> Value {
 /// Says how soon they were told who asked when it was open, and holds it against what was
 /// promised. Who had asked before that was in the crowd that opened it.
 fn are_told_at_once(refused: &[Told], opened: Instant) {
+    let mut all: Vec<_> = refused.iter().map(|told| told.took).collect();
+    all.sort_unstable();
+    assert!(all[all.len() / 2] < AT_ONCE, "half of all within {:?}", all[all.len() / 2]);
     let beyond = refused.iter().filter(|told| told.asked_at > opened);
     let mut took: Vec<_> = beyond.map(|told| told.took).collect();
     took.sort_unstable();

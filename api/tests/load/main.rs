@@ -1,5 +1,6 @@
 //! Two hundred drivers at once, and a payment service that is too slow for them. A test of its own
-//! process: how soon somebody is answered can be told only where nothing else is going on.
+//! process, in a release build: how soon somebody is answered can be told only where nothing else
+//! is going on, and only of what is shipped.
 
 #[path = "../processes/mod.rs"]
 mod processes;
@@ -144,7 +145,7 @@ fn are_told_at_once(refused: &[Told], opened: Instant) {
         within(100),
         took.iter().filter(|took| **took > AT_ONCE).count(),
     );
-    assert!(within(95) < AT_ONCE, "95 % of them within {:?}", within(95));
+    assert!(within(99) < AT_ONCE, "99 % of them within {:?}", within(99));
 }
 
 /// Each was paid once, and has ended.
@@ -159,6 +160,7 @@ async fn are_paid_once(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(debug_assertions, ignore = "measures: cargo test --release --workspace --test load")]
 async fn b11_a_slow_payment_is_left_alone_and_no_ride_is_lost_or_paid_twice() {
     let database = migrated().await;
     let payment = Server::service("payment", database.url());

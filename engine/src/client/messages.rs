@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::{Client, check_size, invalid};
 use crate::ClientError;
 use crate::address::is_id;
+use crate::store::history::{self, Look, Seen};
+use crate::store::inbox;
 use crate::store::workflow::Row;
-use crate::store::{history, inbox};
 use crate::view::State;
 
 /// So many messages of one run wait in the inbox.
@@ -156,25 +157,29 @@ impl Client {
         self.send(&row, format!("update:{id}"), Some(name.to_owned()), payload).await?;
         let (mut run, end) = (row.run, Instant::now() + wait);
         loop {
-            let look = (Instant::now() + POLL).min(end);
+            let next = (Instant::now() + POLL).min(end);
             // Told or not, it looks for itself.
-            let _ = tokio::time::timeout_at(look, watcher.next()).await;
-            // Before the answer is looked for: it may come with the end.
-            let now = self.heir(&row).await?;
-            if let Some(answer) = self.answered(&row, &mut from, &id).await? {
+            let _ = tokio::time::timeout_at(next, watcher.next()).await;
+            let look = self.look(&row, from, &id).await?;
+            if let Some(answer) = look.answer {
                 return Ok(answer);
             }
-            let (workflow_id, status) = (row.workflow_id.clone(), now.cached().status);
+            let workflow_id = || row.workflow_id.clone();
+            let Some(Seen { last, heir, status }) = look.seen else {
+                return Err(ClientError::NotFound(workflow_id()));
+            };
+            // An answer may come with the end, and would have been seen with it.
             if status.is_closed() {
-                return Err(ClientError::Closed { workflow_id, status });
+                return Err(ClientError::Closed { workflow_id: workflow_id(), status });
             }
             if Instant::now() >= end {
-                return Err(ClientError::StillOpen(workflow_id));
+                return Err(ClientError::StillOpen(workflow_id()));
             }
-            if now.run != run {
-                run = now.run;
+            if heir != run {
+                run = heir;
                 watcher = self.hub.watch(run);
             }
+            from = last;
         }
     }
 
@@ -185,9 +190,9 @@ impl Client {
         row: &Row,
         id: &str,
     ) -> Result<Option<UpdateAnswer>, ClientError> {
-        let answer = self.answered(row, &mut (row.run_no, 0), id).await?;
-        if answer.is_some() || row.run_no == 1 {
-            return Ok(answer);
+        let look = self.look(row, (row.run_no, 0), id).await?;
+        if look.answer.is_some() || row.run_no == 1 {
+            return Ok(look.answer);
         }
         let first = history::page(&self.pool, row.part, row.run, 0, 1).await?;
         let key = format!("update:{id}");
@@ -201,20 +206,13 @@ impl Client {
         let workflow = (row.namespace.as_str(), row.workflow_id.as_str());
         let beginning = history::beginning(&self.pool, row.part, workflow, row.run_no).await?;
         let begun = beginning.map_or(row.run_no, |(run_no, ..)| run_no);
-        self.answered(row, &mut (begun, 0), id).await
+        Ok(self.look(row, (begun, 0), id).await?.answer)
     }
 
-    /// The answer to an update, `from` that event of that run on; and how far that was.
-    async fn answered(
-        &self,
-        row: &Row,
-        from: &mut (i32, i32),
-        id: &str,
-    ) -> Result<Option<UpdateAnswer>, ClientError> {
+    /// Looks for the answer to an update, `from` that row of that run on.
+    async fn look(&self, row: &Row, from: (i32, i32), id: &str) -> Result<Look, ClientError> {
         let workflow = (row.namespace.as_str(), row.workflow_id.as_str());
-        let (answer, last) = history::answer(&self.pool, row.part, workflow, *from, id).await?;
-        *from = last;
-        Ok(answer)
+        Ok(history::answer(&self.pool, row.part, workflow, from, id).await?)
     }
 
     /// What the body published last: a plain read, that asks nothing of the workflow.

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _};
-use hansom_core::{Command, Event, Payload, Timestamp, UpdateAnswer};
+use hansom_core::{Command, Event, Payload, Status, Timestamp, UpdateAnswer};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::from_time;
+use super::{from_time, status_of};
 use crate::address::Part;
 
 /// The rows of one history: when, and what.
@@ -119,28 +119,50 @@ pub(crate) async fn last(pool: &PgPool, part: Part, run: Uuid) -> Result<i32, sq
     .await
 }
 
-/// The answer to that update, by a workflow's run number `from.0` from the row of event `from.1`
-/// on, or by a later run; and the row from which to go on looking when there is none.
+/// What a look for the answer to an update has found.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) answer: Option<UpdateAnswer>,
+    /// None where there is nothing of the workflow any more.
+    pub(crate) seen: Option<Seen>,
+}
+
+/// How far a look has seen, all of it at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// The numbers of a run and of a row's first event: from there the next look goes on.
+    pub(crate) last: (i32, i32),
+    /// The run that the first one has gone on in by then: mostly itself.
+    pub(crate) heir: Uuid,
+    pub(crate) status: Status,
+}
+
+/// Looks for the answer to that update, by a workflow's run number `from.0` from the row of event
+/// `from.1` on, or by one that it has gone on in.
 ///
 /// A row is found by its text, and a payload may have any text: what is found is looked into,
-/// and where it says nothing, the next older row.
+/// and where it says nothing, the next older row: never one that has been written since.
 pub(crate) async fn answer(
     pool: &PgPool,
     part: Part,
     (namespace, workflow_id): (&str, &str),
     from: (i32, i32),
     id: &str,
-) -> Result<(Option<UpdateAnswer>, (i32, i32)), sqlx::Error> {
+) -> Result<Look, sqlx::Error> {
     let text = format!(r#"{{"answer":{{"update":"{id}""#);
-    let (mut last, mut before) = (None, (i32::MAX, i32::MAX));
+    let (mut look, mut before) = (Look::default(), (i32::MAX, i32::MAX));
     loop {
         let row = sqlx::query!(
-            r#"select w.run_no, h.event, h.at,
+            r#"select heir.run as heir, heir.status, w.run_no, h.event, h.at,
                     case when strpos(h.events, $6) > 0 then h.events else '[]' end as "events!"
-             from hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
+             from (select run, run_no, status from hansom.workflow
+                   where part = $1 and namespace = $2 and workflow_id = $3 and run_no >= $4
+                     and status <> 7
+                   order by run_no limit 1) heir
+             cross join hansom.workflow w join hansom.history h on h.part = w.part and h.run = w.run
              where w.part = $1 and w.namespace = $2 and w.workflow_id = $3 and w.run_no >= $4
                and h.event >= case when w.run_no = $4 then $5 else 0 end
-               and (w.run_no, h.event) < ($7, $8)
+               and (w.run_no, h.event) < ($7, $8) and w.run_no <= heir.run_no
              order by strpos(h.events, $6) > 0 desc, w.run_no desc, h.event desc limit 1"#,
             part,
             namespace,
@@ -153,17 +175,21 @@ pub(crate) async fn answer(
         )
         .fetch_optional(pool)
         .await?;
-        let Some(row) = row else { return Ok((None, last.unwrap_or(from))) };
+        let Some(row) = row else { return Ok(look) };
         before = (row.run_no, row.event);
-        let last = *last.get_or_insert(before);
+        look.seen.get_or_insert(Seen {
+            last: before,
+            heir: row.heir,
+            status: status_of(row.status),
+        });
         let (_, events) = decode(row.at, &row.events)?;
         let without_text = events.is_empty();
-        let answer = events.into_iter().find_map(|event| match event {
+        look.answer = events.into_iter().find_map(|event| match event {
             Event::Asked(Command::Answer { update, answer }) if update == id => Some(answer),
             _ => None,
         });
-        if answer.is_some() || without_text {
-            return Ok((answer, last));
+        if look.answer.is_some() || without_text {
+            return Ok(look);
         }
     }
 }

@@ -264,18 +264,30 @@ pub(crate) async fn claim(
     .await
 }
 
-/// Gives claims back that nobody has heard of.
+/// Gives claims back that nobody has heard of. Those whose workflow unwinds by now are withdrawn, as
+/// are those that nobody had claimed.
 pub(crate) async fn unclaim(pool: &PgPool, tokens: &[Claim]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = tokens.iter().map(|claim| claim.part).collect();
     let runs: Vec<_> = tokens.iter().map(|claim| claim.run).collect();
     let seqs: Vec<_> = tokens.iter().map(|claim| claim.seq).collect();
     let tokens: Vec<_> = tokens.iter().map(|claim| claim.token).collect();
     sqlx::query!(
-        "update hansom.task t
-         set state = 0, token = null, worker = null, end_by = null, expires_at = t.close_by
-         from unnest($1::int[], $2::uuid[], $3::int[], $4::uuid[]) as n (part, run, seq, token)
-         where t.part = n.part and t.run = n.run and t.seq = n.seq and t.token = n.token
-           and t.state = 1",
+        r#"with given as (
+             update hansom.task t
+             set state = case when t.cancelled then 2 else 0 end, token = null, worker = null,
+                 end_by = null, expires_at = t.close_by
+             from unnest($1::int[], $2::uuid[], $3::int[], $4::uuid[]) as n (part, run, seq, token)
+             where t.part = n.part and t.run = n.run and t.seq = n.seq and t.token = n.token
+               and t.state = 1
+             returning t.*
+           )
+           insert into hansom.inbox as i
+               (part, run, message, namespace, workflow_id, run_no, payload)
+           select g.part, g.run, 'outcome:' || g.seq || ':' || g.attempt, g.namespace,
+                  g.workflow_id, g.run_no,
+                  '{"failed":{"reason":"withdrawn: nobody has heard of its claim"}}'
+           from given g where g.state = 2
+           on conflict (part, run, message) do nothing"#,
         &parts,
         &runs,
         &seqs,

@@ -186,6 +186,43 @@ async fn what_nobody_has_claimed_is_withdrawn_when_its_saga_is_cancelled() {
     worker.drain().await;
 }
 
+#[tokio::test]
+async fn what_is_given_back_while_its_saga_unwinds_is_withdrawn_as_well() {
+    let (database, world) = (fresh().await, World::default());
+    let sql = sql(database.url()).await;
+    let (worker, client) = worker(&database, &world, &["charge"]).await;
+    client.start::<Trip>("t1", &PATIENT).await.unwrap();
+    until("it is offered", async || count(&sql, TASKS).await == 1).await;
+    let mut gate = sql.acquire().await.unwrap();
+    for statement in [
+        "create function wait() returns trigger language plpgsql as
+         $$ begin perform pg_advisory_xact_lock_shared(7); return new; end $$",
+        "create trigger wait before update on hansom.task for each row
+         when (old.state = 0 and new.state = 1) execute function wait()",
+        "select pg_advisory_lock(7)",
+    ] {
+        sqlx::query(statement).execute(&mut *gate).await.unwrap();
+    }
+    let asks = tokio::spawn({
+        let client = client.clone();
+        async move { claim(&client, "charge").await }
+    });
+    let claims = "select count(*) from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())";
+    until("it is being claimed", async || count(&sql, claims).await == 1).await;
+    asks.abort();
+    client.cancel("t1", None).await.unwrap();
+    let recalls = "select count(*) from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and query like '%hansom.recall_tasks(%'
+        and pid <> pg_backend_pid()";
+    until("it is being recalled", async || count(&sql, recalls).await == 1).await;
+    sqlx::query("select pg_advisory_unlock(7)").execute(&mut *gate).await.unwrap();
+    assert_eq!(client.result("t1", SOON).await.unwrap().status, Status::Cancelled);
+    assert_eq!(world.count("refund"), 1, "whether it happened is not known, so it is voided");
+    audit(&sql).await;
+    worker.drain().await;
+}
+
 /// Of a run that nobody had in memory, so that the next owner would not have looked at it.
 #[tokio::test]
 async fn what_an_owner_was_killed_before_it_could_withdraw_the_next_one_withdraws() {

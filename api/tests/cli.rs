@@ -135,6 +135,14 @@ fn a_database_url_that_is_none_is_refused_without_its_password() {
     let mysql = [("DATABASE_URL", "mysql://me:s3cret@localhost/x")];
     assert!(!stderr(&hansom(&["migrate"], &mysql)).contains("s3cret"));
     refused(&["serve"], &[], 2, &["no database is set", "HANSOM_DATABASE_URL"]);
+    let nowhere = std::env::temp_dir().join(format!("hansom-nowhere-{}", std::process::id()));
+    let nowhere = nowhere.to_str().expect("it is text");
+    refused(&["check"], &[("HANSOM_DATA", nowhere)], 2, &["no database is set"]);
+    for look in [&["audit"][..], &["views", "rebuild"]] {
+        let told = ["no database is set", "no private one", nowhere, "HANSOM_DATABASE_URL"];
+        refused(look, &[("HANSOM_DATA", nowhere)], 2, &told);
+    }
+    assert!(!std::path::Path::new(nowhere).exists(), "who only looks makes nothing");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use super::output::{self, Format};
-use super::{CliError, Exit, database};
+use super::{CliError, Exit, database, home};
 use crate::config::{DatabaseArgs, mask};
 
 /// Compare the services' books with what the sagas say of themselves.
@@ -22,7 +22,8 @@ use crate::config::{DatabaseArgs, mask};
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exits with 0 when all adds up, 6 when something does not, 7 when the database cannot be \
-    read.\n\nExamples:\n  hansom audit --database-url \"$(hansom db url)\"\n  hansom audit -o json"
+    read.\n\nExamples:\n  hansom audit\n  \
+    hansom audit --database-url postgres://reader@replica/hansom -o json"
 )]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
@@ -69,7 +70,10 @@ struct Breach {
 
 pub(crate) async fn run(args: &AuditArgs) -> Result<Exit, CliError> {
     let config = args.database.resolve()?;
-    let url = database::required_url(&config.database)?;
+    home::within(&config, async |url| read(url, args).await).await
+}
+
+async fn read(url: &str, args: &AuditArgs) -> Result<Exit, CliError> {
     database::check_migrated(url).await?;
     let pool = database::open(url).await?;
     let report = audit(&pool, args.limit).await.map_err(|error| {

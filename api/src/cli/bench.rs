@@ -3,7 +3,7 @@
 use clap::Args;
 use sqlx::migrate::MigrateDatabase as _;
 
-use super::dev::start_cluster;
+use super::home::Home;
 use super::output::{self, Format};
 use super::{CliError, Exit, database, logging};
 use crate::bench::{self, BenchArgs, BenchError};
@@ -29,20 +29,13 @@ pub(crate) async fn run(args: &BenchCommand) -> Result<(), CliError> {
         "warn".clone_into(&mut config.log.filter);
     }
     logging::init(&config.log);
-    let cluster = match &config.database.url {
-        Some(_) => None,
-        None => Some(start_cluster(&config).await?),
+    let home = Home::open(&config).await?;
+    let measured = async {
+        let url = beside(home.url(), &format!("hansom_bench_{}", std::process::id()))?;
+        measure(args, &url).await
     };
-    let name = format!("hansom_bench_{}", std::process::id());
-    let url = match (&cluster, &config.database.url) {
-        (Some(cluster), _) => cluster.url(&name),
-        (None, url) => beside(url.as_deref().unwrap_or_default(), &name)?,
-    };
-    let measured = measure(args, &url).await;
-    if let Some(cluster) = cluster {
-        cluster.stop().await?;
-    }
-    measured
+    let measured = measured.await;
+    home.leave(measured).await
 }
 
 async fn measure(args: &BenchCommand, url: &str) -> Result<(), CliError> {

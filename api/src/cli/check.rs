@@ -44,6 +44,7 @@ pub(crate) struct CheckArgs {
 
 pub(crate) async fn run(args: &CheckArgs) -> Result<Exit, CliError> {
     let config = args.database.resolve()?;
+    // Who asks before a deploy says of what: another database than meant would let all through.
     let url = database::required_url(&config.database)?;
     let pool = database::open(url).await?;
     let systems = Systems::new(&pool, &config.server.services);

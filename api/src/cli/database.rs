@@ -19,13 +19,16 @@ const MAX_CONNECTIONS: u32 = 20;
 
 /// The URL that must be set.
 pub(crate) fn required_url(database: &Database) -> Result<&str, CliError> {
-    database.url.as_deref().ok_or_else(|| {
-        CliError::new(Exit::Usage, "no database is set").hint(
-            "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name, or \
-             HANSOM_DATABASE_URL_FILE to a file with that; `hansom db url` says that of a running \
-             `hansom dev`",
-        )
-    })
+    database.url.as_deref().ok_or_else(unset)
+}
+
+/// Nobody has said which database.
+pub(crate) fn unset() -> CliError {
+    CliError::new(Exit::Usage, "no database is set").hint(
+        "set HANSOM_DATABASE_URL=postgres://user:password@host:5432/name, or \
+         HANSOM_DATABASE_URL_FILE to a file with that; `hansom db url` says that of a running \
+         `hansom dev`",
+    )
 }
 
 /// Connects, after one try whose refusal can be told apart from a pool's timeout.
@@ -131,7 +134,7 @@ impl From<EngineError> for CliError {
         match error {
             EngineError::NotMigrated => {
                 Self::new(Exit::Conflict, "the database has no schema of this version")
-                    .hint("run `hansom migrate`")
+                    .hint("run `hansom migrate`; a private database `hansom dev` brings up to date")
             }
             EngineError::Partitions { stored, .. } => Self::new(Exit::Conflict, what)
                 .hint(format!("leave HANSOM_PARTITIONS unset, or set it to {stored}")),

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use hansom_postgres::Cluster;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use super::dev::{DATABASE, start_cluster};
+use super::home::Home;
 use super::{CliError, Exit, output};
 use crate::config::DatabaseArgs;
 
@@ -35,28 +34,19 @@ pub(crate) struct PsqlArgs {
 pub(crate) async fn run(command: DbCommand) -> Result<Exit, CliError> {
     match command {
         DbCommand::Url(args) => {
-            let (url, _left_running) = open(&args).await?;
-            output::line(&url)?;
+            let left_running = Home::open(&args.resolve()?).await?;
+            output::line(left_running.url())?;
             Ok(Exit::Ok)
         }
         DbCommand::Psql(args) => psql(&args).await,
     }
 }
 
-async fn open(args: &DatabaseArgs) -> Result<(String, Option<Cluster>), CliError> {
-    let config = args.resolve()?;
-    if let Some(url) = config.database.url {
-        return Ok((url, None));
-    }
-    let cluster = start_cluster(&config).await?;
-    Ok((cluster.url(DATABASE), Some(cluster)))
-}
-
 async fn psql(args: &PsqlArgs) -> Result<Exit, CliError> {
-    let (url, cluster) = open(&args.database).await?;
-    let beside = cluster.as_ref().map(|cluster| cluster.bin_dir().join("psql"));
+    let home = Home::open(&args.database.resolve()?).await?;
+    let beside = home.cluster().map(|cluster| cluster.bin_dir().join("psql"));
     let program = beside.filter(|psql| psql.is_file()).unwrap_or_else(|| PathBuf::from("psql"));
-    let (url, password) = apart(&url);
+    let (url, password) = apart(home.url());
     let mut command = tokio::process::Command::new(&program);
     let child = command.envs(password.map(|password| ("PGPASSWORD", password)));
     let child = child.arg(&url).args(&args.rest).spawn();
@@ -70,10 +60,7 @@ async fn psql(args: &PsqlArgs) -> Result<Exit, CliError> {
         }
         Err(error) => Err(error),
     };
-    if let Some(cluster) = cluster {
-        cluster.stop().await?;
-    }
-    match ended {
+    let ended = match ended {
         Ok(status) if status.success() => Ok(Exit::Ok),
         Ok(_) => Ok(Exit::Unexpected),
         Err(error) => Err(CliError::new(
@@ -82,7 +69,8 @@ async fn psql(args: &PsqlArgs) -> Result<Exit, CliError> {
         )
         .cause(error.to_string())
         .hint("install the client (`apt-get install postgresql-client`), or use `hansom db url`")),
-    }
+    };
+    home.leave(ended).await
 }
 
 /// A URL without its password, and that: whatever is on a command line, everybody on the machine

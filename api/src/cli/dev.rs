@@ -6,14 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use hansom_postgres::{Cluster, ClusterError, Durability};
+use hansom_postgres::{Cluster, ClusterError};
 
+use super::home::Home;
 use super::node::{Node, OTHER_ADDRESS, StopSignals, bind};
 use super::{CliError, Exit, database, logging};
 use crate::config::{Config, ConfigArgs, Gateway, mask};
-
-/// The database of the embedded cluster.
-pub(crate) const DATABASE: &str = "hansom";
 
 /// Run everything in one process, with a Postgres of its own unless a database is set.
 #[derive(Args, Debug)]
@@ -30,25 +28,17 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
     logging::init(&config.log);
     let listener = bind(config.server.listen, OTHER_ADDRESS).await?;
     let mut stop = StopSignals::listen()?;
-    let cluster = if config.database.url.is_some() {
-        None
-    } else {
-        tokio::select! {
-            cluster = start_cluster(&config) => Some(cluster?),
-            () = stop.received() => return Ok(()),
-        }
-    };
-    let url = match (&cluster, &config.database.url) {
-        (Some(cluster), _) => cluster.url(DATABASE),
-        (None, url) => url.clone().unwrap_or_default(),
+    let home = tokio::select! {
+        home = Home::open(&config) => home?,
+        () = stop.received() => return Ok(()),
     };
     let ran = async {
-        let pool = database::open(&url).await?;
+        let pool = database::open(home.url()).await?;
         database::migrate(&pool, config.database.partitions).await?;
         let node = Node::start(pool.clone(), &config).await?;
         let address = listener.local_addr().unwrap_or(config.server.listen);
-        greet(&config, &address.to_string(), cluster.as_ref());
-        let served = match &cluster {
+        greet(&config, &address.to_string(), home.cluster());
+        let served = match home.cluster() {
             None => node.serve(listener, stop).await,
             Some(cluster) => tokio::select! {
                 served = node.serve(listener, stop) => served,
@@ -59,10 +49,7 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
         served
     };
     let ran = ran.await;
-    if let Some(cluster) = cluster {
-        cluster.stop().await?;
-    }
-    ran
+    home.leave(ran).await
 }
 
 /// How often the embedded Postgres is looked after.
@@ -78,14 +65,6 @@ async fn revive(cluster: &Cluster) -> Infallible {
             Err(error) => tracing::error!(%error, "postgres.gone"),
         }
     }
-}
-
-/// The embedded Postgres, with its database.
-pub(crate) async fn start_cluster(config: &Config) -> Result<Cluster, CliError> {
-    let directory = config.database.data.join("pg");
-    let cluster = Cluster::start(&directory, Durability::Durable).await?;
-    cluster.ensure_database(DATABASE).await?;
-    Ok(cluster)
 }
 
 /// Where to look next.

@@ -62,6 +62,11 @@ impl CliError {
         Self { exit, what, cause: None, hint: None, request_id: None, problem: None }
     }
 
+    /// Whoever read the answer has gone, and has seen enough: nothing is wrong, and nothing is said.
+    pub(crate) fn unheard() -> Self {
+        Self::new(Exit::Ok, "")
+    }
+
     /// Why, as far as it is known.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<Box<str>>) -> Self {
@@ -97,6 +102,9 @@ impl CliError {
 
     /// Says it on stderr.
     pub fn report(&self) -> ExitCode {
+        if self.exit == Exit::Ok {
+            return self.exit.into();
+        }
         let mut stderr = std::io::stderr().lock();
         // Where nobody listens any more, there is nobody to tell.
         let _ = match &self.problem {

@@ -8,6 +8,7 @@ mod database;
 mod db;
 mod dev;
 mod error;
+mod home;
 mod logging;
 mod migrate;
 mod node;

@@ -30,7 +30,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), CliError> {
     match written.and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         // As the shell's own tools do when `head` has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::unheard()),
         Err(error) => {
             Err(CliError::new(Exit::Unexpected, "cannot write the answer").cause(error.to_string()))
         }

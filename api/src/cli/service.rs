@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use hansom_activities::service::{self as services, Kind};
+use tokio::net::TcpListener;
 
+use super::home::Home;
 use super::node::{StopSignals, bind};
-use super::{CliError, Exit, database, dev, logging};
-use crate::config::{DatabaseArgs, LogArgs};
+use super::{CliError, Exit, database, logging};
+use crate::config::{Config, DatabaseArgs, LogArgs};
 use crate::http::shaped;
 use crate::systems;
 
@@ -37,32 +39,33 @@ pub(crate) async fn run(args: &ServiceArgs) -> Result<(), CliError> {
     let kind = kind(&args.name);
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port.unwrap_or(kind.port));
     let listener = bind(address, "--port 0 takes one that is free").await?;
-    let mut stop = StopSignals::listen()?;
-    let cluster = match config.database.url {
-        Some(_) => None,
-        None => Some(dev::start_cluster(&config).await?),
-    };
-    let url = match (&cluster, &config.database.url) {
-        (Some(cluster), _) => cluster.url(dev::DATABASE),
-        (None, url) => url.clone().unwrap_or_default(),
-    };
-    let pool = database::open(&url).await?;
-    if cluster.is_some() {
+    let stop = StopSignals::listen()?;
+    let home = Home::open(&config).await?;
+    let served = serve(kind, listener, &home, &config, stop).await;
+    home.leave(served).await
+}
+
+async fn serve(
+    kind: &'static Kind,
+    listener: TcpListener,
+    home: &Home,
+    config: &Config,
+    mut stop: StopSignals,
+) -> Result<(), CliError> {
+    let pool = database::open(home.url()).await?;
+    if home.cluster().is_some() {
         database::migrate(&pool, config.database.partitions).await?;
     } else {
-        database::check_migrated(&url).await?;
+        database::check_migrated(home.url()).await?;
     }
     let router = shaped(systems::alone(kind, &pool));
-    let address = listener.local_addr().unwrap_or(address);
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let landscape = config.landscape.as_deref();
-    tracing::info!(%address, service = kind.name, landscape, "server.ready");
+    tracing::info!(address, service = kind.name, landscape, "server.ready");
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(async move { stop.received().await });
     let served = serving.await;
     pool.close().await;
-    if let Some(cluster) = cluster {
-        cluster.stop().await?;
-    }
     served.map_err(|error| {
         CliError::new(Exit::Unexpected, "the service stopped").cause(error.to_string())
     })

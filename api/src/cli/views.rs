@@ -10,8 +10,8 @@ use super::output::{self, Format};
 use super::workflow::ServerArg;
 use super::workflow::client::Rest;
 use super::workflow::read::page;
-use super::{CliError, Exit, database, node};
-use crate::config::DatabaseArgs;
+use super::{CliError, Exit, database, home, node};
+use crate::config::{Config, DatabaseArgs};
 use crate::systems::Systems;
 
 /// How often a long rebuild says how far it is.
@@ -42,7 +42,7 @@ pub(crate) struct ListArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exits with 0 when all rows are made, 6 when a view could not mean something of what \
-    happened.\n\nExamples:\n  hansom views rebuild --database-url \"$(hansom db url)\"\n  \
+    happened.\n\nExamples:\n  hansom views rebuild\n  \
     hansom views rebuild call_views -o json"
 )]
 pub(crate) struct RebuildArgs {
@@ -81,7 +81,10 @@ async fn list(args: &ListArgs) -> Result<Exit, CliError> {
 
 async fn rebuild(args: &RebuildArgs) -> Result<Exit, CliError> {
     let config = args.database.resolve()?;
-    let url = database::required_url(&config.database)?;
+    home::within(&config, async |url| make_anew(url, &config, args).await).await
+}
+
+async fn make_anew(url: &str, config: &Config, args: &RebuildArgs) -> Result<Exit, CliError> {
     database::check_migrated(url).await?;
     let pool = database::open(url).await?;
     let systems = Systems::new(&pool, &config.server.services);

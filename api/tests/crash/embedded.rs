@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::json;
@@ -152,4 +152,14 @@ async fn dev_survives_kill_9_of_itself_and_of_its_postgres_as_well() {
     process.signal("-TERM");
     assert_eq!(process.ended().await.code(), Some(0));
     assert_eq!(house.postgres(), None, "the last one to leave stops it");
+
+    let audit = house.command(&["audit"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&audit.stdout);
+    assert_eq!(audit.status.code(), Some(0), "{said}");
+    assert!(said.contains("all adds up") && !said.contains("no saga"), "{said}");
+    assert_eq!(house.postgres(), None, "who only looked leaves it as it was");
+    let mut unheard = house.command(&["audit"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(unheard.stdout.take());
+    assert_eq!(unheard.wait().expect("it ends").code(), Some(0));
+    assert_eq!(house.postgres(), None, "and so does whom nobody listens to");
 }

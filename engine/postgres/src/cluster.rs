@@ -67,6 +67,12 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Whether [`Cluster::start`] would find data there, and has not to make it.
+    #[must_use]
+    pub fn exists(data_dir: &Path) -> bool {
+        Place::has_data(data_dir)
+    }
+
     /// Starts the server again if it has ended, as after a kill; true when it had.
     pub async fn revive(&self) -> Result<bool, ClusterError> {
         if server::running(&self.place).is_some() {

@@ -54,6 +54,13 @@ impl Place {
         Ok(Self { home, socket, account })
     }
 
+    /// Whether a cluster that was asked for at `asked` has been made.
+    pub(crate) fn has_data(asked: &Path) -> bool {
+        let home = moved_to(asked).unwrap_or_else(|| asked.to_owned());
+        // Its parent is the server's account's alone, so what is in there may be out of sight.
+        home.join("data").is_dir()
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }

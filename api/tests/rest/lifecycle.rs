@@ -125,9 +125,11 @@ async fn a_list_is_filtered_and_paged_newest_first() {
 async fn a_cancellation_undoes_and_may_be_repeated() {
     let rig = Rig::start().await;
     rig.waiting_trip("a").await;
+    rig.gate(false);
     let cancel = rig.post("/v1/workflows/a/cancel", r#"{"reason":"changed her mind"}"#).await;
     assert_eq!(cancel.status, 202, "{cancel:?}");
     assert_eq!(rig.post_nothing("/v1/workflows/a/cancel").await.status, 202);
+    rig.gate(true);
     let trip = rig.until("a", |trip| trip["status"] == "cancelled").await;
     assert_eq!(trip["undo"], "done");
     assert_eq!(rig.post_nothing("/v1/workflows/a/cancel").await.status, 200, "it is cancelled");

@@ -112,7 +112,7 @@ impl Workflow for Trip {
     }
 }
 
-/// Declines 13, and completes only while the gate is open.
+/// Declines 13, and completes and gives back only while the gate is open.
 struct Bank {
     gate: AtomicBool,
     /// It thinks for as long as this is set.
@@ -146,6 +146,9 @@ impl Handler<Charge> for Bank {
 
 impl Handler<Refund> for Bank {
     async fn handle(&self, _: Refund, _: ActivityContext) -> Result<(), Failure<Never>> {
+        while !self.gate.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         Ok(())
     }
 }
@@ -294,7 +297,7 @@ impl Rig {
         self.bank.broken.store(broken, Ordering::SeqCst);
     }
 
-    /// Opens or closes the gate that trips complete through.
+    /// Opens or closes the gate that trips complete through, and are undone.
     pub(crate) fn gate(&self, open: bool) {
         self.bank.gate.store(open, Ordering::SeqCst);
     }

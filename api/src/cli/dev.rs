@@ -45,7 +45,9 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
                 never = revive(cluster) => match never {},
             },
         };
-        pool.close().await;
+        if served.is_ok() {
+            pool.close().await;
+        }
         served
     };
     let ran = ran.await;

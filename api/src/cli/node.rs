@@ -116,17 +116,34 @@ impl Node {
             let _ = closed.wait_for(|closing| *closing).await;
             tokio::time::sleep(REQUESTS).await;
         };
+        let death = api.death();
+        tokio::pin!(death);
         let served = tokio::select! {
             served = serving.into_future() => served,
             () = late => Ok(()),
+            workflow_id = &mut death => return Err(dead(&workflow_id)),
         };
         told.abort();
-        api.drain().await;
+        tokio::select! {
+            () = api.drain() => {}
+            workflow_id = &mut death => return Err(dead(&workflow_id)),
+        }
         tracing::info!("server.stopped");
         served.map_err(|error| {
             CliError::new(Exit::Unexpected, "the server stopped").cause(error.to_string())
         })
     }
+}
+
+/// Not drained: a thread that does not return cannot be waited for.
+fn dead(workflow_id: &str) -> CliError {
+    let what = format!("the body of `{workflow_id}` does not return");
+    CliError::new(Exit::Unexpected, what)
+        .cause("it blocks or loops, and everything else of its thread waits for it")
+        .hint(
+            "other workers take over, or this one when it is started again; a run that five were \
+             lost in is parked as `stuck` (`poison`), and goes on with `hansom workflow retry`",
+        )
 }
 
 /// What this process performs itself, but for what is left to remote workers.

@@ -26,6 +26,8 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), CliError> {
     let address = listener.local_addr().unwrap_or(config.server.listen);
     tracing::info!(%address, landscape = config.landscape.as_deref(), "server.ready");
     let served = node.serve(listener, stop).await;
-    pool.close().await;
+    if served.is_ok() {
+        pool.close().await;
+    }
     served
 }

@@ -112,6 +112,18 @@ impl Api {
         &self.feeds
     }
 
+    /// As [`Worker::death`]; never, once it is drained.
+    pub fn death(&self) -> impl Future<Output = String> + use<> {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let death = worker.as_ref().map(Worker::death);
+        async move {
+            match death {
+                Some(death) => death.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Whether traffic should be sent here.
     pub fn is_ready(&self) -> bool {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);

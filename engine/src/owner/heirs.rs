@@ -121,6 +121,7 @@ impl Owner {
         let mine = self.parts.contains_key(&address.part);
         let Some(wakes) = self.runs.expected(address.run).filter(|_| mine) else { return };
         let (kind, seed) = (self.registry.workflow(workflow_type), address.run.as_u128());
+        self.at_work.begins(&address);
         let history = [(at, events.to_vec())];
         let fold = resident::fold(self.registry.views_of(workflow_type), &address, &history);
         let machine = Machine::replay(kind, seed, history);

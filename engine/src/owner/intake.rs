@@ -30,6 +30,8 @@ pub(crate) struct Stored {
     pub(crate) workflow_type: String,
     pub(crate) cached: Cached,
     pub(crate) history: Vec<(Timestamp, Vec<Event>)>,
+    /// So many workers were lost in its body.
+    pub(crate) lost: u32,
 }
 
 /// What came through the inbox.

@@ -54,19 +54,24 @@ impl Owner {
     }
 
     fn load(&mut self, stored: Stored, now: Timestamp) {
-        let Stored { address, workflow_type, cached, history } = stored;
+        let Stored { address, workflow_type, cached, history, lost } = stored;
         let Some(holding) = self.parts.get(&address.part).copied() else { return };
         if self.runs.has_moved(address.part) {
             return;
         }
         let Some(wakes) = self.runs.expects(address.run) else { return };
+        self.at_work.begins(&address);
         let last_at = history.last().map(|(at, _)| *at).unwrap_or_default();
         // What has closed changes no more.
         let views = self.registry.views_of(&workflow_type);
         let views = views.filter(|_| !cached.status.is_closed());
         let fold = resident::fold(views, &address, &history);
-        let machine =
-            Machine::replay(self.registry.workflow(&workflow_type), address.run.as_u128(), history);
+        let (kind, seed) = (self.registry.workflow(&workflow_type), address.run.as_u128());
+        let machine = if resident::is_poison(lost, &history) {
+            Machine::replay_poisoned(kind, seed, history, resident::poison(lost))
+        } else {
+            Machine::replay(kind, seed, history)
+        };
         let run = Resident::new(Arc::clone(&address), machine, cached, last_at);
         let mut run = run.with_views(fold);
         let again = wakes.iter().find_map(|wake| match wake {
@@ -130,6 +135,7 @@ impl Owner {
     /// Takes a run back into memory after something happened to it.
     pub(super) fn keep(&mut self, run: impl Into<Box<Resident>>, now: Timestamp) {
         let mut run = run.into();
+        self.at_work.ends();
         self.bequeath(&run);
         if run.wants_replay() {
             let wait =

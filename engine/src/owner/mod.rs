@@ -18,6 +18,7 @@
 //! * *An outcome comes late*, from an attempt that another has followed: its
 //!   number does not match, and it is dropped.
 
+mod at_work;
 mod batch;
 mod heirs;
 mod held;
@@ -39,6 +40,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
+pub(crate) use at_work::AtWork;
 pub(crate) use batch::{After, AlarmRow, Batch, Cached, Dispatch, NewRow, StartAnswer, first_row};
 use heirs::Heirs;
 use held::Held;
@@ -72,6 +74,7 @@ pub(crate) struct Owner {
     /// Bodies that begin anew, by when; one entry too many does nothing.
     replays: BTreeMap<(Timestamp, Uuid), Arc<Address>>,
     heirs: Heirs,
+    at_work: AtWork,
 }
 
 struct Alarms {
@@ -106,7 +109,13 @@ impl Owner {
             partitions,
             replays: BTreeMap::new(),
             heirs: Heirs::default(),
+            at_work: AtWork::default(),
         }
+    }
+
+    /// The same, seen by somebody who says where it is when it does not come back.
+    pub(crate) fn seen_by(self, at_work: AtWork) -> Self {
+        Self { at_work, ..self }
     }
 
     /// A partition is this owner's now. Not `clean`: its last owner was lost.
@@ -186,6 +195,7 @@ impl Owner {
         let machine = Machine::new(self.registry.workflow(&workflow_type), address.run.as_u128());
         let cached =
             Cached { status: Status::Running, undo: UndoStatus::None, hot: true, closed_at: None };
+        self.at_work.begins(&address);
         let fold = resident::fold(self.registry.views_of(&workflow_type), &address, &[]);
         let run = Resident::new(Arc::clone(&address), machine, cached, now);
         let mut run = run.with_views(fold);
@@ -366,6 +376,7 @@ impl Owner {
     fn with(&mut self, run: Uuid, now: Timestamp, act: impl FnOnce(&mut Resident, &mut Scene<'_>)) {
         let Some(mut resident) = self.runs.take(run) else { return };
         let part = resident.address.part;
+        self.at_work.begins(&resident.address);
         act(&mut resident, &mut self.scene(part, now));
         self.keep(resident, now);
     }

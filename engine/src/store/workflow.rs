@@ -28,6 +28,7 @@ pub(crate) struct Row {
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) closed_at: Option<DateTime<Utc>>,
     labels: Option<sqlx::types::Json<std::collections::BTreeMap<String, String>>>,
+    lost: i16,
 }
 
 impl Row {
@@ -95,7 +96,7 @@ pub(crate) async fn latest(
     sqlx::query_as!(
         Row,
         r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
-                hot, started_at, closed_at, labels as "labels: _"
+                hot, started_at, closed_at, labels as "labels: _", lost
          from hansom.workflow where part = $1 and namespace = $2 and workflow_id = $3
          order by run_no desc limit 1"#,
         part,
@@ -117,7 +118,7 @@ pub(crate) async fn heir(
     sqlx::query_as!(
         Row,
         r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
-                hot, started_at, closed_at, labels as "labels: _"
+                hot, started_at, closed_at, labels as "labels: _", lost
          from hansom.workflow
          where part = $1 and namespace = $2 and workflow_id = $3 and run_no >= $4 and status <> 7
          order by run_no limit 1"#,
@@ -140,7 +141,7 @@ pub(crate) async fn run(
     sqlx::query_as!(
         Row,
         r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
-                hot, started_at, closed_at, labels as "labels: _"
+                hot, started_at, closed_at, labels as "labels: _", lost
          from hansom.workflow
          where part = $1 and namespace = $2 and workflow_id = $3 and run = $4"#,
         part,
@@ -150,6 +151,24 @@ pub(crate) async fn run(
     )
     .fetch_optional(pool)
     .await
+}
+
+/// A worker is lost in the body of this run. Nothing is written of one whose start was not
+/// committed: nobody was told that it is started.
+pub(crate) async fn is_lost_in(pool: &PgPool, run: &Address) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update hansom.workflow set lost = least(lost, 32766) + 1
+         where part = $1 and namespace = $2 and workflow_id = $3 and run_no = $4
+           and run = $5",
+        run.part,
+        &*run.namespace,
+        &*run.workflow_id,
+        run.run_no,
+        run.run,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A run to start.
@@ -228,7 +247,7 @@ pub(crate) async fn load(pool: &PgPool, addresses: &[Arc<Address>]) -> Result<Fo
     let rows = sqlx::query_as!(
         Row,
         r#"select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type as workflow_type,
-                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels as "labels: _"
+                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels as "labels: _", w.lost
          from unnest($1::int[], $2::text[], $3::text[], $4::int[])
              as a (part, namespace, workflow_id, run_no)
          join hansom.workflow w using (part, namespace, workflow_id, run_no)"#,
@@ -253,7 +272,7 @@ pub(crate) async fn hot(
     let rows = sqlx::query_as!(
         Row,
         r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
-                hot, started_at, closed_at, labels as "labels: _"
+                hot, started_at, closed_at, labels as "labels: _", lost
          from hansom.workflow where hot and run > $2 and part = any ($1)
          order by run limit $3"#,
         parts,
@@ -281,6 +300,7 @@ async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Found, sqlx::Erro
                 history,
                 address: Arc::new(row.address()),
                 cached: row.cached(),
+                lost: u32::try_from(row.lost).unwrap_or_default(),
                 workflow_type: row.workflow_type,
             }),
             None if left.contains(&row.run) => {}
@@ -300,7 +320,7 @@ pub(crate) async fn list(
     // Both halves of the index are walked newest first, and merged.
     let mut query = QueryBuilder::<Postgres>::new(
         "select w.part, w.namespace, w.workflow_id, w.run_no, w.run, w.type as workflow_type,
-                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels
+                w.status, w.undo, w.hot, w.started_at, w.closed_at, w.labels, w.lost
          from unnest(array[true, false]) as h (hot), lateral (
              select * from hansom.workflow where hot = h.hot and namespace = ",
     );

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::bells::Bells;
 use super::told::ToLane;
-use crate::address::Part;
+use crate::address::{Address, Part};
+use crate::owner::AtWork;
 
 /// No lane of this process.
 const NOWHERE: usize = usize::MAX;
@@ -30,6 +31,10 @@ pub(crate) struct Hub {
     draining: AtomicBool,
     ready: AtomicBool,
     pulse: Pulse,
+    /// Of each lane.
+    at_work: Vec<AtWork>,
+    /// Of a lane that does not come back, the run that it is at.
+    death: watch::Sender<Option<Arc<Address>>>,
     bells: Bells,
     /// Of each lane: attempts that it has handed out and not taken the end of.
     under_way: Vec<AtomicUsize>,
@@ -59,6 +64,7 @@ impl Hub {
         let moved = lanes.iter().map(|_| AtomicU64::new(0)).collect();
         let pulse = Pulse { begun: Instant::now(), lanes: moved };
         let under_way = lanes.iter().map(|_| AtomicUsize::new(0)).collect();
+        let at_work = lanes.iter().map(|_| AtWork::default()).collect();
         Self {
             routes: (0..partitions).map(|_| AtomicUsize::new(NOWHERE)).collect(),
             lanes,
@@ -67,6 +73,8 @@ impl Hub {
             draining: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             pulse,
+            at_work,
+            death: watch::Sender::default(),
             bells: Bells::default(),
             under_way,
             schedules: Notify::new(),
@@ -112,6 +120,26 @@ impl Hub {
         let (now, limit) = (self.elapsed_ms(), limit.as_millis());
         let moved = |lane: &AtomicU64| now.saturating_sub(lane.load(Ordering::Relaxed));
         self.pulse.lanes.iter().all(|lane| u128::from(moved(lane)) <= limit)
+    }
+
+    /// What a lane says of where it is.
+    pub(crate) fn at_work(&self, lane: usize) -> AtWork {
+        self.at_work[lane].clone()
+    }
+
+    /// The runs that lanes have not come back from within `limit`.
+    pub(crate) fn stuck_at(&self, limit: Duration) -> Vec<Arc<Address>> {
+        self.at_work.iter().filter_map(|at_work| at_work.at(limit)).collect()
+    }
+
+    /// This process will not do its work again: a body does not return.
+    pub(crate) fn die(&self, of: &Arc<Address>) {
+        self.death.send_replace(Some(Arc::clone(of)));
+    }
+
+    /// Hears of that.
+    pub(crate) fn death(&self) -> watch::Receiver<Option<Arc<Address>>> {
+        self.death.subscribe()
     }
 
     fn elapsed_ms(&self) -> u64 {

@@ -96,7 +96,8 @@ impl Lane {
         back: UnboundedSender<ToLane>,
     ) -> Self {
         let owner =
-            Owner::new(Arc::clone(&shared.registry), shared.hub.partitions(), rand::random());
+            Owner::new(Arc::clone(&shared.registry), shared.hub.partitions(), rand::random())
+                .seen_by(shared.hub.at_work(index));
         let errands = Errands::new(shared.pool.clone(), shared.runtime.clone(), back.clone());
         let commits =
             Commits { fenced: None, idle: None, under_way: None, done: 0, pokes: Vec::new() };

@@ -13,6 +13,7 @@ mod offers;
 mod scheduler;
 pub(crate) mod told;
 mod transaction;
+mod watch;
 
 use std::sync::Arc;
 use std::thread;
@@ -43,6 +44,7 @@ pub struct Worker {
     membership: JoinHandle<()>,
     scheduler: (oneshot::Sender<()>, JoinHandle<()>),
     listener: JoinHandle<()>,
+    watch: JoinHandle<()>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -67,8 +69,9 @@ impl Worker {
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
         let notices = Notices::default();
-        // Never more than one statement each at a time: a heartbeat, each lane's errands, its offers.
-        let own = beside(&pool, 2 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
+        // Never more than one statement each at a time: a heartbeat, a loss, each lane's errands, its
+        // offers.
+        let own = beside(&pool, 3 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
         // What attempts say is written by one, and read by some.
         let heartbeats = Heartbeats::start(beside(&pool, 3));
         let attempts = Attempts::new(
@@ -98,6 +101,7 @@ impl Worker {
         // In one order: two workers that join at a time do not wait for one another.
         let types: Vec<_> = registry.workflows().map(|kind| kind.name.to_owned()).collect();
         workflow_type::know(&pool, &types).await?;
+        let watch = watch::run(own.clone(), Arc::clone(&hub), settings.lease);
         let joined = Membership::join(
             own,
             Arc::clone(&hub),
@@ -108,13 +112,14 @@ impl Worker {
         )
         .await?;
         let listener = tokio::spawn(listen::run(pool.clone(), Arc::clone(&hub), partitions));
+        let watch = tokio::spawn(watch);
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));
         let (stop_firing, firing_stopped) = oneshot::channel();
         let scheduler = Scheduler::new(beside(&pool, 1), Arc::clone(&registry), Arc::clone(&hub));
         let scheduler = (stop_firing, tokio::spawn(scheduler.run(firing_stopped)));
         let client = Client::of_worker(pool, registry, Arc::clone(&hub));
-        Ok(Self { client, hub, stop, membership, scheduler, listener, threads })
+        Ok(Self { client, hub, stop, membership, scheduler, listener, watch, threads })
     }
 
     /// A client that talks to this worker directly where it can.
@@ -126,6 +131,20 @@ impl Worker {
     /// and it is not draining.
     pub fn is_ready(&self) -> bool {
         self.hub.is_ready()
+    }
+
+    /// The workflow whose body has not returned for two leases, once there is one: this worker
+    /// will not do its work again, and is lost to the others. Its process is best ended; such a
+    /// thread cannot be.
+    pub fn death(&self) -> impl Future<Output = String> + use<> {
+        let mut death = self.hub.death();
+        async move {
+            // An error means that nobody can say so any more.
+            match death.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(run)) => run.workflow_id.to_string(),
+                _ => std::future::pending().await,
+            }
+        }
     }
 
     /// Stops gracefully: takes no more starts, waits for attempts under way (at
@@ -145,6 +164,7 @@ impl Worker {
             // A lane that panicked has nothing left to hand over.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        self.watch.abort();
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bank;
+mod blocked;
 mod check;
 mod claims;
 mod crew;

@@ -174,6 +174,11 @@ impl Event {
     pub fn started(input: Payload) -> Self {
         Self::Started { input, code: None, deadline: None, parent: None, continued: None }
     }
+
+    /// Whether it says that the body is left alone, because it has taken worker after worker down.
+    pub fn parks_body(&self) -> bool {
+        matches!(self, Self::Stuck { reason: StuckReason::Poison, seq: None, .. })
+    }
 }
 
 /// What a run takes over from the one before it.

@@ -34,6 +34,8 @@ pub struct Machine {
     ledger: Ledger,
     /// Why it cannot go on; recorded by the next [`Machine::take`].
     fault: Option<(StuckReason, String)>,
+    /// Its body is left alone: it does not return.
+    shunned: bool,
 }
 
 /// What is being taken of a run.
@@ -52,7 +54,7 @@ impl Machine {
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
         ctx.0.borrow_mut().random = half(seed >> 64).rotate_left(32) ^ half(seed);
         ctx.0.borrow_mut().workflow_type = kind.map_or("", |kind| kind.name);
-        Self { kind, ctx, body: None, ledger: Ledger::default(), fault: None }
+        Self { kind, ctx, body: None, ledger: Ledger::default(), fault: None, shunned: false }
     }
 
     /// Tells the run what happened, and lets the body go on as far as it can.
@@ -106,6 +108,9 @@ impl Machine {
     }
 
     fn start(&mut self, input: &Payload) {
+        if self.shunned {
+            return;
+        }
         let Some(kind) = self.kind else {
             let detail = "this binary has no workflow of that type".to_owned();
             return self.fail(StuckReason::UnknownType, detail);

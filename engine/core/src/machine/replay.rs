@@ -18,18 +18,40 @@ impl Machine {
         Self::replay_with(kind, seed, history, |_| {})
     }
 
+    /// As [`Machine::replay`], of a run whose body is left alone, because it has taken worker after
+    /// worker down: it is taken no further than its ledger, and is stuck for that reason unless it
+    /// is so already.
+    pub fn replay_poisoned(
+        kind: Option<WorkflowType>,
+        seed: u128,
+        history: impl IntoIterator<Item = (Timestamp, Vec<Event>)>,
+        detail: String,
+    ) -> Self {
+        let mut machine = Self::new(kind, seed);
+        machine.shunned = true;
+        machine.recall_all(history.into_iter().collect(), |_| {});
+        if machine.ledger.status() == Status::Running {
+            machine.fault = Some((StuckReason::Poison, detail));
+        }
+        machine
+    }
+
     /// As [`Machine::replay`]; `watch` sees the run after every event.
     pub fn replay_with(
         kind: Option<WorkflowType>,
         seed: u128,
         history: impl IntoIterator<Item = (Timestamp, Vec<Event>)>,
-        mut watch: impl FnMut(&Self),
+        watch: impl FnMut(&Self),
     ) -> Self {
         let mut machine = Self::new(kind, seed);
-        let history: Vec<_> = history.into_iter().collect();
+        machine.recall_all(history.into_iter().collect(), watch);
+        machine
+    }
+
+    fn recall_all(&mut self, history: Vec<(Timestamp, Vec<Event>)>, mut watch: impl FnMut(&Self)) {
         let mut asked = 0_usize;
         {
-            let mut state = machine.ctx.0.borrow_mut();
+            let mut state = self.ctx.0.borrow_mut();
             let all = history.iter().flat_map(|(_, events)| events);
             state.versions.recorded.extend(all.filter_map(|event| match event {
                 Event::Asked(command) => {
@@ -44,13 +66,12 @@ impl Machine {
             for event in events {
                 // What was told last may not have reached the body yet.
                 asked -= usize::from(matches!(event, Event::Asked(_)));
-                machine.ctx.0.borrow_mut().versions.replaying = asked > 0;
-                machine.recall(event, at);
-                watch(&machine);
+                self.ctx.0.borrow_mut().versions.replaying = asked > 0;
+                self.recall(event, at);
+                watch(self);
             }
         }
-        machine.ledger.take_news();
-        machine
+        self.ledger.take_news();
     }
 
     /// What its body asks for beyond its history so far, in order.
@@ -80,7 +101,7 @@ impl Machine {
 
     fn compare(&mut self, recorded: &Command) {
         let from_data = self.ledger.status() == Status::Compensating;
-        if from_data || self.fault.is_some() {
+        if from_data || self.shunned || self.fault.is_some() {
             return;
         }
         // A cancelled run unwinds whatever its body was about to ask.

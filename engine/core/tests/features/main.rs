@@ -5,6 +5,7 @@ mod failures;
 mod held;
 mod kin;
 mod long;
+mod poison;
 mod versions;
 mod views;
 

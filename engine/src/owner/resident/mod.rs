@@ -7,6 +7,7 @@ mod answers;
 mod resume;
 mod views;
 
+pub(super) use resume::{is_poison, poison};
 pub(super) use views::fold;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,37 @@
 //! Taking up what the last owner left, or what an operator lets go on.
 
-use hansom_core::{Direction, Event, Running, Seq, Status, StuckReason};
+use hansom_core::{Direction, Event, Running, Seq, Status, StuckReason, Timestamp};
 
 use super::answers::unknown;
 use super::{Resident, Scene};
 use crate::address::Address;
 
-/// A run that has lost its worker this often in one step is not tried again.
+/// A run that has lost its worker this often in one step, or in its body, is not tried again.
 const POISON: u32 = 5;
+
+/// Whether the body of a run is to be left alone: so many workers were lost in it since an operator
+/// let it try again, or it is already, and nobody has.
+pub(in crate::owner) fn is_poison(lost: u32, history: &[(Timestamp, Vec<Event>)]) -> bool {
+    // Mostly nothing was ever lost in it.
+    if lost < POISON {
+        return false;
+    }
+    let events = || history.iter().flat_map(|(_, events)| events);
+    let parked = events().filter(|event| event.parks_body()).count();
+    let last = events().rfind(|event| event.parks_body() || is_retry(event));
+    lost / POISON > u32::try_from(parked).unwrap_or(u32::MAX) || last.is_some_and(Event::parks_body)
+}
+
+fn is_retry(event: &Event) -> bool {
+    matches!(event, Event::Retried { .. })
+}
+
+/// What a person needs to know of such a run.
+pub(in crate::owner) fn poison(lost: u32) -> String {
+    format!(
+        "its body did not return, and {lost} workers were lost in it: it must not block or loop"
+    )
+}
 
 impl Resident {
     /// Takes up what the last owner left: attempts that it did not see the end of.

@@ -269,6 +269,8 @@ impl Database {
             workflow_type: row.workflow_type.clone(),
             cached: row.cached,
             history: self.history[&row.address.run].clone(),
+            // Its bodies return.
+            lost: 0,
         }
     }
 

@@ -1,3 +1,2 @@
--- How many workers were lost in the body of this run: it did not return, and the worker that waited
--- for it said so of itself before it was taken over.
+-- How many workers were lost in the body of this run, because it did not return.
 alter table hansom.workflow add column lost smallint not null default 0;

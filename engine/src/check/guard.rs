@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc as threads};
 use std::time::Duration;
 
+use hansom_core::Status;
 use tokio::sync::mpsc;
 
 use super::judge::judge;
@@ -16,15 +17,19 @@ use crate::store::snapshot::OpenRun;
 /// leaves a thread behind that never rests.
 const HUNG: u32 = 3;
 
+/// A type, and whether its runs are stuck: those may be so for that very reason, and say nothing
+/// of the others.
+type Of = (String, bool);
+
 /// Runs to be judged, but for the first few and those of the types that hang.
-type Work = (Arc<Vec<OpenRun>>, usize, BTreeSet<String>);
+type Work = (Arc<Vec<OpenRun>>, usize, BTreeSet<Of>);
 
 pub(super) struct Guard {
     registry: Arc<Registry>,
     patience: Duration,
     thread: Thread,
     /// By type: how many runs did not come to an end.
-    hung: BTreeMap<String, u32>,
+    hung: BTreeMap<Of, u32>,
 }
 
 struct Thread {
@@ -39,7 +44,7 @@ impl Thread {
         std::thread::spawn(move || {
             for (runs, from, hung) in chunks {
                 for run in &runs[from..] {
-                    let judged = if hung.contains(&run.row.workflow_type) {
+                    let judged = if hung.contains(&of(run)) {
                         hangs(run, "not tried, as others of its type hang")
                     } else {
                         judge(&registry, run)
@@ -79,7 +84,7 @@ impl Guard {
                     CheckedRun::of(&runs[done].row, vec![Finding::of(Verdict::Panic, None, detail)])
                 }
                 Err(_) => {
-                    *self.hung.entry(runs[done].row.workflow_type.clone()).or_default() += 1;
+                    *self.hung.entry(of(&runs[done])).or_default() += 1;
                     let seconds = self.patience.as_secs_f32();
                     hangs(&runs[done], &format!("given up after {seconds} s between two events"))
                 }
@@ -93,12 +98,19 @@ impl Guard {
 
     fn begin(&self, runs: &Arc<Vec<OpenRun>>, from: usize) {
         let hung = self.hung.iter().filter(|(_, runs)| **runs >= HUNG);
-        let hung = hung.map(|(name, _)| name.clone()).collect();
+        let hung = hung.map(|(of, _)| of.clone()).collect();
         // A thread that is gone is found out when it does not answer.
         let _ = self.thread.work.send((Arc::clone(runs), from, hung));
     }
 }
 
+fn of(run: &OpenRun) -> Of {
+    (run.row.workflow_type.clone(), run.row.status == Status::Stuck)
+}
+
+/// One that is stuck stands still, and would again: nothing that this binary breaks.
 fn hangs(run: &OpenRun, detail: &str) -> CheckedRun {
-    CheckedRun::of(&run.row, vec![Finding::of(Verdict::Hangs, None, detail)])
+    let (_, is_stuck) = of(run);
+    let verdict = if is_stuck { Verdict::Stuck } else { Verdict::Hangs };
+    CheckedRun::of(&run.row, vec![Finding::of(verdict, None, detail)])
 }

@@ -20,11 +20,9 @@ impl AtWork {
         *self.lock() = None;
     }
 
-    /// The run that it has been at for longer than that.
-    pub(crate) fn at(&self, longer: Duration) -> Option<Arc<Address>> {
-        let at = self.lock();
-        let at = at.as_ref().filter(|(_, since)| since.elapsed() > longer);
-        at.map(|(address, _)| Arc::clone(address))
+    /// The run that it has been at for longer than that, and since when.
+    pub(crate) fn at(&self, longer: Duration) -> At {
+        self.lock().clone().filter(|(_, since)| since.elapsed() > longer)
     }
 
     fn lock(&self) -> MutexGuard<'_, At> {

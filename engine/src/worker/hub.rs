@@ -127,8 +127,8 @@ impl Hub {
         self.at_work[lane].clone()
     }
 
-    /// The runs that lanes have not come back from within `limit`.
-    pub(crate) fn stuck_at(&self, limit: Duration) -> Vec<Arc<Address>> {
+    /// The runs that lanes have not come back from within `limit`, and since when.
+    pub(crate) fn stuck_at(&self, limit: Duration) -> Vec<(Arc<Address>, Instant)> {
         self.at_work.iter().filter_map(|at_work| at_work.at(limit)).collect()
     }
 
@@ -176,7 +176,8 @@ impl Hub {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire) && !self.is_draining()
+        let is_dead = self.death.borrow().is_some();
+        self.ready.load(Ordering::Acquire) && !self.is_draining() && !is_dead
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

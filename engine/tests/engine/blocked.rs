@@ -6,7 +6,7 @@ use std::time::Duration;
 use hansom_core::{
     Activity, ActivityError, Ctx, Handlers, Signal, SignalType, Status, Workflow, Workflows,
 };
-use hansom_engine::{Client, Registry, Settings, Worker, connect};
+use hansom_engine::{CheckScope, Client, Registry, Settings, Worker, check, connect};
 use hansom_postgres::testing::TestDatabase;
 use serde::{Deserialize, Serialize};
 
@@ -43,15 +43,19 @@ impl Workflow for Blocks {
     }
 }
 
-async fn worker(database: &TestDatabase, world: &World) -> (Worker, Client) {
+fn registry(world: &World) -> Registry {
     let handlers = Handlers::default()
         .with::<Charge>(world.clone())
         .with::<Refund>(world.clone())
         .with::<Notify>(world.clone());
-    let registry = Registry::new(Workflows::default().with::<Blocks>().with::<Trip>(), handlers);
+    let workflows = Workflows::default().with::<Blocks>().with::<Trip>();
+    Registry::new(workflows, handlers).unwrap()
+}
+
+async fn worker(database: &TestDatabase, world: &World) -> (Worker, Client) {
     let pool = connect(database.url(), 8).await.unwrap();
     let settings = Settings { lease: LEASE, threads: 2, ..Settings::default() };
-    let worker = Worker::start(pool, registry.unwrap(), settings).await.unwrap();
+    let worker = Worker::start(pool, registry(world), settings).await.unwrap();
     let client = worker.client();
     (worker, client)
 }
@@ -91,6 +95,11 @@ async fn a_body_that_does_not_return_is_left_alone_after_five_workers_and_others
     until("it is heard", async || count(&sql, "select count(*) from hansom.inbox").await == 0)
         .await;
     assert!(sixth.is_ready());
+
+    let pool = connect(database.url(), 1).await.unwrap();
+    let scope = CheckScope { patience: Duration::from_secs(1), ..CheckScope::default() };
+    let report = check(&pool, &registry(&world), &scope, |_| {}).await.unwrap();
+    assert_eq!((report.runs, report.would_break), (1, 0), "no deploy waits for it");
 
     OPEN.store(true, Ordering::Relaxed);
     client.retry("b1", Some("it may go on")).await.unwrap();

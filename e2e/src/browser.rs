@@ -14,10 +14,10 @@ use chromiumoxide::cdp::js_protocol::runtime::{
 use chromiumoxide::page::ScreenshotParams;
 use chromiumoxide::{Browser, BrowserConfig, Element};
 use futures_util::{Stream, StreamExt as _};
+use hansom_postgres::testing::PATIENCE;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A browser that runs, with a profile of its own.

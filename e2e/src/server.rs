@@ -11,13 +11,11 @@ use hansom::http::{Api, app};
 use hansom::page;
 use hansom::systems::{Systems, Urls};
 use hansom_engine::{Settings, Worker, connect, migrate};
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server with a database of its own.
 pub struct Server {

@@ -9,7 +9,7 @@ use hansom_activities::taxisvc::Taxisvc;
 use hansom_activities::taxisvc::drive::DriveStatus;
 use hansom_activities::taxisvc::feed::Event;
 use hansom_core::{Activity, ActivityContext, Attempt, Direction, Handler, Payload, Seq};
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use hansom_workflows::taxi_call::{
     Call, CallId, CallStatus, CancelCall, ChargeFare, CompleteDrive, Fare, MarkCall, RefundFare,
     RegisterCall, ReleaseDrive, RequestDrive,
@@ -134,7 +134,7 @@ impl Rig {
 
     /// The first so many events of the feed, once it shows them.
     pub(crate) async fn feed(&self, count: usize) -> Vec<Event> {
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = Instant::now() + PATIENCE;
         loop {
             let events = self.taxi.feed.events(0, 100).await.expect("it answers");
             if events.len() >= count {
@@ -147,7 +147,7 @@ impl Rig {
 
     /// Returns when so many statements wait for a lock.
     pub(crate) async fn waiting(&self, count: i64) {
-        let patience = Instant::now() + Duration::from_secs(20);
+        let patience = Instant::now() + PATIENCE;
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.expect("it answers")

@@ -15,12 +15,10 @@ use hansom::systems::{Systems, Urls};
 use hansom_activities::breaker::BreakerSettings;
 use hansom_activities::numbers::{Numbers, Series};
 use hansom_engine::{Settings, Worker, connect, migrate};
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use tower::ServiceExt;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Rig {
     router: Router,

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::process::{PATIENCE, until};
+use crate::process::until;
 use crate::random::Random;
 use crate::town::{Answer, Api};
 

@@ -5,10 +5,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::Value;
-
-/// How long anything may take that is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(10);

@@ -10,12 +10,10 @@ use hansom::config::Gateway;
 use hansom::http::{Api, app};
 use hansom::systems::{Systems, Urls};
 use hansom_engine::{Settings, Worker, connect, migrate};
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tower::ServiceExt;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Rig {
     router: Router,

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 
 use crate::processes::Server;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory of the test's own, short enough for a socket's path.
 struct Directory(PathBuf);

@@ -12,8 +12,8 @@ mod views;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 
 use self::processes::{Server, empty_database, run, text};
@@ -139,7 +139,7 @@ async fn a_second_signal_ends_a_server_that_still_answers_somebody() {
     half.read_exact(&mut going_on).expect("it answers");
     assert_eq!(&going_on, b"HTTP/1.1 100", "it waits for the rest of the body");
     server.signal("-INT");
-    let end = std::time::Instant::now() + Duration::from_secs(30);
+    let end = std::time::Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(&address).is_ok() {
         assert!(std::time::Instant::now() < end, "it still takes connections");
     }

@@ -7,12 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::processes::{Server, empty_database, run};
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether there is a Python to run it. Where everything is checked there has to be one.
 fn has_python() -> bool {

@@ -6,10 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::Value;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn empty_database() -> TestDatabase {
     database("empty", |_| async {}).await

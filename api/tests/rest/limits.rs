@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use hansom_core::Payload;
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -81,7 +82,7 @@ async fn a_payload_that_is_large_is_carried_and_logged_with_its_size() {
         assert_eq!(rig.post("/v1/workflows", body.to_string()).await.status, 201);
         rig.until(id, |trip| trip["events"].as_u64() == Some(3)).await;
     }
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     while logged("payload_large", "large").is_empty() {
         assert!(Instant::now() < end, "it is not logged");
         tokio::time::sleep(Duration::from_millis(10)).await;

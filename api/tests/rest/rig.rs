@@ -15,7 +15,7 @@ use hansom_core::{
     Never, RetryPolicy, Signal, SignalType, Workflow, Workflows,
 };
 use hansom_engine::{Registry, Settings, Worker, connect, migrate};
-use hansom_postgres::testing::{TestDatabase, database};
+use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -23,8 +23,6 @@ use tower::ServiceExt as _;
 
 use crate::tour::{Book, Guide, Leg, Tour, Unbook, WasBooked};
 use crate::views::Fares;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Charges, waits for `go`, and completes.
 pub(crate) struct Trip;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -44,7 +45,7 @@ impl Rig {
     /// Looks again and again until so many of its fires had that outcome.
     async fn until_fires(&self, id: &str, outcome: &str, count: usize) -> Vec<Value> {
         let path = format!("/v1/schedules/{id}/fires?outcome={outcome}");
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         loop {
             let answer = self.get(&path).await;
             let items = answer.body["items"].as_array().cloned().unwrap_or_default();
@@ -237,7 +238,7 @@ async fn fires_are_counted_by_what_became_of_them_and_never_by_name() {
     rig.post("/v1/schedules", books(&json!({ "overlap": "skip", "spec": "every 1s" }))).await;
     rig.until_fires("books", "started", 1).await;
     rig.until_fires("books", "skipped", 1).await;
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while count("started").await < started + 1.0 || count("skipped").await < skipped + 1.0 {
         assert!(Instant::now() < end, "{}", rig.text("/metrics").await);
         tokio::time::sleep(Duration::from_millis(20)).await;

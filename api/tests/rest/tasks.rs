@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 
 use crate::rig::{Answer, Rig};
@@ -158,7 +159,7 @@ async fn activities_are_listed_with_what_waits_for_workers() {
         let items = list["items"].as_array().unwrap().clone();
         items.into_iter().find(|item| item["name"] == name).unwrap()
     };
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     let list = loop {
         let list = rig.get("/v1/activities").await;
         if of(&list.body, "charge")["waiting"] == 2 || Instant::now() > end {

@@ -7,11 +7,10 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use futures_util::StreamExt as _;
 use hansom_core::{Fact, Patch, View};
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 
 use crate::rig::{Charge, Ride, Rig, Trip};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Trips by their fare.
 pub(crate) struct Fares;

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use tokio::task::JoinSet;
 
 use super::command::{Load, Request};
 use super::processes::{Answer, Server, http, migrated, run, text};
 use super::transcript::{self, AVAILABLE, Does, Expected, Step, has};
-
-/// How long is looked until it is as expected.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that has this system at the bare paths, on an empty database.
 pub(crate) async fn gateway(system: &str) -> (TestDatabase, Server) {

@@ -25,6 +25,11 @@ use crate::cluster::{Cluster, Durability, quote};
 use crate::error::ClusterError;
 use crate::locks;
 
+/// How long a test waits for anything before it fails. No promise is measured with it: a step that
+/// failed while its service was down is tried again after a wait that is drawn at random, which is
+/// of up to a minute after seven failures.
+pub const PATIENCE: Duration = Duration::from_mins(3);
+
 /// What the names of tests' databases begin with.
 const PREFIX: &str = "test_";
 

@@ -15,7 +15,7 @@ use sqlx::PgPool;
 
 use crate::address::{Address, Part};
 use crate::store::view::{put, remove_orphans, remove_unknown, runs};
-use crate::store::{history, int, partition};
+use crate::store::{Pool, history, int, partition};
 use crate::{EngineError, Registry};
 
 /// So many runs are asked for at a time …
@@ -75,6 +75,7 @@ pub async fn rebuild(
     only: Option<&str>,
     mut progress: impl FnMut(&RebuildReport),
 ) -> Result<RebuildReport, EngineError> {
+    let pool = &Pool::from(pool.clone());
     if let Some(name) = only.filter(|name| registry.view(name).is_none()) {
         let known = registry.views().map(|view| view.name).collect();
         return Err(EngineError::UnknownView { name: name.to_owned(), known });
@@ -101,7 +102,7 @@ pub async fn rebuild(
 }
 
 async fn of_type(
-    pool: &PgPool,
+    pool: &Pool,
     (part, workflow_type): (Part, &str),
     views: &Arc<[ViewType]>,
     report: &mut RebuildReport,
@@ -122,7 +123,7 @@ async fn of_type(
 }
 
 async fn of_run(
-    pool: &PgPool,
+    pool: &Pool,
     address: Address,
     views: Arc<[ViewType]>,
 ) -> Result<Rebuilt, sqlx::Error> {

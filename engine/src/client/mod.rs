@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use hansom_core::{Payload, WorkflowType};
-use sqlx::PgPool;
 use tokio::sync::{Semaphore, watch};
 
 pub use start::Ending;
@@ -25,7 +24,7 @@ pub use start::Ending;
 use crate::address::{NAMESPACE, is_id, part_of};
 use crate::owner::Message;
 use crate::store::workflow::Row;
-use crate::store::{inbox, to_time, workflow};
+use crate::store::{Pool, inbox, to_time, workflow};
 use crate::worker::hub::{Hub, Watcher};
 use crate::worker::told::ToLane;
 use crate::{ClientError, Registry};
@@ -36,14 +35,14 @@ const STARTS: usize = 8_192;
 /// Talks to workflows. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    pool: PgPool,
+    pool: Pool,
     registry: Arc<Registry>,
     hub: Arc<Hub>,
     starts: Arc<Semaphore>,
 }
 
 impl Client {
-    pub(crate) fn of_worker(pool: PgPool, registry: Arc<Registry>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn of_worker(pool: Pool, registry: Arc<Registry>, hub: Arc<Hub>) -> Self {
         Self { pool, registry, hub, starts: Arc::new(Semaphore::new(STARTS)) }
     }
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use hansom_core::{Seq, Timestamp};
-use sqlx::PgPool;
 
-use super::{from_time, to_time};
+use super::{Pool, from_time, to_time};
 use crate::address::{Address, Part};
 use crate::owner::AlarmRow;
 
 /// Up to `limit` alarms of these partitions that are due by `until`, nearest first.
 pub(crate) async fn due(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     until: Timestamp,
     limit: i64,

@@ -1,9 +1,9 @@
 //! One transaction of many schedules: what was decided of them is written together, or not at all.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::Pool;
 use crate::address::Part;
 
 /// What a look decided, by column.
@@ -56,7 +56,7 @@ pub(crate) struct Ends {
 /// Writes what was decided, in one transaction. Answers which schedules were taken, by their
 /// place from 1, and which of their fires found the workflow's id taken.
 pub(crate) async fn fire(
-    pool: &PgPool,
+    pool: &Pool,
     decided: &Decided,
 ) -> Result<(Vec<i32>, Vec<i32>), sqlx::Error> {
     let Decided { fires, ended, ends, .. } = decided;

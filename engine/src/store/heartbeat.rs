@@ -1,10 +1,10 @@
 //! What attempts say while they work.
 
 use hansom_core::{Payload, Seq};
-use sqlx::PgPool;
+
 use uuid::Uuid;
 
-use super::int;
+use super::{Pool, int};
 use crate::address::Part;
 
 /// A step, by its row.
@@ -12,10 +12,7 @@ pub(crate) type Step = (Part, Uuid, Seq);
 
 /// Keeps what attempts said last, unless a later attempt of the step has said something. No
 /// step is among `beats` twice. Unfenced: an attempt may outlive its owner, and its number decides.
-pub(crate) async fn write(
-    pool: &PgPool,
-    beats: &[(Step, u32, Payload)],
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn write(pool: &Pool, beats: &[(Step, u32, Payload)]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = beats.iter().map(|((part, ..), ..)| *part).collect();
     let runs: Vec<_> = beats.iter().map(|((_, run, _), ..)| *run).collect();
     let seqs: Vec<_> = beats.iter().map(|((.., seq), ..)| int(seq.0)).collect();
@@ -42,7 +39,7 @@ pub(crate) async fn write(
 
 /// What was said last of a step.
 pub(crate) async fn last(
-    pool: &PgPool,
+    pool: &Pool,
     (part, run, seq): Step,
 ) -> Result<Option<Payload>, sqlx::Error> {
     let details = sqlx::query_scalar!(
@@ -57,7 +54,7 @@ pub(crate) async fn last(
 }
 
 /// Drops what was said of steps that have ended.
-pub(crate) async fn forget(pool: &PgPool, steps: &[Step]) -> Result<(), sqlx::Error> {
+pub(crate) async fn forget(pool: &Pool, steps: &[Step]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = steps.iter().map(|(part, ..)| *part).collect();
     let runs: Vec<_> = steps.iter().map(|(_, run, _)| *run).collect();
     let seqs: Vec<_> = steps.iter().map(|(.., seq)| int(seq.0)).collect();
@@ -75,7 +72,7 @@ pub(crate) async fn forget(pool: &PgPool, steps: &[Step]) -> Result<(), sqlx::Er
 }
 
 /// Drops what is left of runs of these partitions that are closed.
-pub(crate) async fn sweep(pool: &PgPool, parts: &[Part]) -> Result<u64, sqlx::Error> {
+pub(crate) async fn sweep(pool: &Pool, parts: &[Part]) -> Result<u64, sqlx::Error> {
     let swept = sqlx::query!(
         "delete from hansom.heartbeat h
          where h.part = any ($1) and not exists (

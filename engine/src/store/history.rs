@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _};
 use hansom_core::{Command, Event, Payload, Status, Timestamp, UpdateAnswer};
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{from_time, status_of};
+use super::{Pool, from_time, status_of};
 use crate::address::Part;
 
 /// The rows of one history: when, and what.
@@ -23,7 +23,7 @@ fn decode(at: DateTime<Utc>, events: &str) -> Result<(Timestamp, Vec<Event>), sq
 }
 
 /// The whole history of one run.
-pub(crate) async fn of(pool: &PgPool, part: Part, run: Uuid) -> Result<Rows, sqlx::Error> {
+pub(crate) async fn of(pool: &Pool, part: Part, run: Uuid) -> Result<Rows, sqlx::Error> {
     let rows = sqlx::query!(
         "select at, events from hansom.history where part = $1 and run = $2 order by event",
         part,
@@ -64,7 +64,7 @@ pub(crate) async fn page(
 
 /// The rows of one run that begin with event `from` or later, one at a time.
 pub(crate) fn stream(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     run: Uuid,
     from: i32,
@@ -108,7 +108,7 @@ pub(crate) async fn beginning(
 }
 
 /// The number of the first event of a run's last row.
-pub(crate) async fn last(pool: &PgPool, part: Part, run: Uuid) -> Result<i32, sqlx::Error> {
+pub(crate) async fn last(pool: &Pool, part: Part, run: Uuid) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select coalesce(max(event), 0) as "event!" from hansom.history
          where part = $1 and run = $2"#,
@@ -143,7 +143,7 @@ pub(crate) struct Seen {
 /// A row is found by its text, and a payload may have any text: what is found is looked into,
 /// and where it says nothing, the next older row: never one that has been written since.
 pub(crate) async fn answer(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     (namespace, workflow_id): (&str, &str),
     from: (i32, i32),
@@ -196,7 +196,7 @@ pub(crate) async fn answer(
 
 /// What the body of one run published last. Found by text, and then looked into, as an answer is.
 pub(crate) async fn last_published(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     run: Uuid,
 ) -> Result<Option<Payload>, sqlx::Error> {
@@ -228,7 +228,7 @@ pub(crate) async fn last_published(
 /// The histories of many runs, and the runs that are left for another time: those before them
 /// have about as many bytes as are held at once. One that cannot be read is left out, and said.
 pub(crate) async fn of_all(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     runs: &[Uuid],
 ) -> Result<(HashMap<Uuid, Rows>, HashSet<Uuid>), sqlx::Error> {

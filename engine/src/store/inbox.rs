@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use super::Pool;
 use crate::address::{Address, Part};
 use crate::owner::Message;
 
@@ -18,7 +19,7 @@ const BYTES: i64 = 16 * 1024 * 1024;
 /// those of the runs in `except`; with the run that it is for by now, where its own went on in
 /// others. And whether there may be more.
 pub(crate) async fn read(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     except: &[Uuid],
     limit: i64,

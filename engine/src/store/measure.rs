@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::commit::{Columns, CommitError, Lane, commit};
-use super::{connection, worker};
+use super::{Pool, worker};
 use crate::address::{Address, NAMESPACE};
 
 /// Counters of the database the pool is connected to.
@@ -62,7 +62,7 @@ pub async fn ceiling(
     events: &[String; 4],
     duration: Duration,
 ) -> Result<f64, sqlx::Error> {
-    let id = Uuid::now_v7();
+    let (pool, id) = (&Pool::from(pool.clone()), Uuid::now_v7());
     worker::register(pool, id, connections).await?;
     let begun = Instant::now();
     let lanes = (0..connections).map(|lane| {
@@ -91,13 +91,13 @@ fn address() -> Arc<Address> {
 }
 
 async fn write(
-    pool: &PgPool,
+    pool: &Pool,
     lane: Lane,
     batch: usize,
     events: &[String; 4],
     end: Instant,
 ) -> Result<u32, sqlx::Error> {
-    let mut connection = connection(pool).await?;
+    let mut connection = pool.connection().await?;
     let now = worker::time(pool).await?;
     let (mut sagas, mut number) = (0, 0);
     while Instant::now() < end {

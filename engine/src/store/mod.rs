@@ -1,7 +1,8 @@
 //! The database: the only place with SQL, one file per table.
 //!
 //! Owners write through [`commit`] alone, on a connection of their own, fenced.
-//! Everybody else inserts (a start, a message) or reads. Every table has `part`
+//! Everybody else inserts (a start, a message) or reads, through a [`Pool`], whose statements end
+//! also where a connection is cut and nobody is told. Every table has `part`
 //! first in its key. No transaction spans more than one statement, so that a
 //! cancelled future can leave none open (but for an attempt that is one, in
 //! [`outcome`], and that is never cancelled); what a lost answer means is said
@@ -20,6 +21,7 @@ pub(crate) mod inbox;
 pub mod measure;
 pub(crate) mod outcome;
 pub(crate) mod partition;
+pub(crate) mod pool;
 pub(crate) mod schedule;
 pub(crate) mod schedule_fire;
 pub(crate) mod snapshot;
@@ -29,59 +31,15 @@ pub(crate) mod worker;
 pub(crate) mod workflow;
 pub(crate) mod workflow_type;
 
-use std::str::FromStr;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use hansom_core::{Status, Timestamp, UndoStatus};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgPool;
 
 use crate::EngineError;
 use crate::address::PARTITIONS;
 
-/// Connects with the engine's settings: `url` as Postgres's own tools take it.
-///
-/// A connection that comes back inside a transaction is rolled back before its
-/// next use (sqlx up to 0.9.0 can leave one open when `begin` is cancelled).
-pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, sqlx::Error> {
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .before_acquire(|connection, _| {
-            Box::pin(async move {
-                // Alone, a rollback outside a transaction fills the server's log with warnings.
-                sqlx::raw_sql("begin; rollback").execute(connection).await?;
-                Ok(true)
-            })
-        })
-        .connect_with(options(url)?)
-        .await
-}
-
-/// A small pool of its own, to the same database: what keeps a worker alive must
-/// not queue behind what its callers ask.
-pub(crate) fn beside(pool: &PgPool, max_connections: u32) -> PgPool {
-    let options = PgConnectOptions::clone(&pool.connect_options());
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(2))
-        .connect_lazy_with(options)
-}
-
-/// What every connection is opened with.
-fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    Ok(PgConnectOptions::from_str(url)?.application_name("hansom").options([
-        ("timezone", "UTC"),
-        ("statement_timeout", "15s"),
-        ("idle_in_transaction_session_timeout", "10s"),
-    ]))
-}
-
-/// A connection outside the pool, with the pool's own settings.
-pub(crate) async fn connection(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
-    PgConnection::connect_with(&pool.connect_options()).await
-}
+pub(crate) use self::pool::Pool;
+pub use self::pool::connect;
 
 /// The engine's migrations, noted in the engine's own schema.
 pub fn migrator() -> sqlx::migrate::Migrator {
@@ -99,7 +57,7 @@ pub fn migrator() -> sqlx::migrate::Migrator {
 /// [`EngineError::Partitions`], when the database was created with another number.
 pub async fn migrate(pool: &PgPool, partitions: Option<i32>) -> Result<(), EngineError> {
     migrator().run(pool).await?;
-    let stored = partition::create(pool, partitions.unwrap_or(PARTITIONS)).await?;
+    let stored = partition::create(&pool.clone().into(), partitions.unwrap_or(PARTITIONS)).await?;
     match partitions {
         Some(asked) if asked != stored => Err(EngineError::Partitions { stored, asked }),
         _ => Ok(()),

@@ -1,12 +1,13 @@
 //! Which worker owns which partition.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use super::Pool;
 use crate::address::Part;
 
 /// Makes the partitions, once; answers how many there are.
-pub(crate) async fn create(pool: &PgPool, partitions: i32) -> Result<i32, sqlx::Error> {
+pub(crate) async fn create(pool: &Pool, partitions: i32) -> Result<i32, sqlx::Error> {
     sqlx::query!(
         "insert into hansom.setting (name, value) values ('partitions', $1)
          on conflict (name) do nothing",
@@ -37,7 +38,7 @@ pub(crate) async fn count(db: impl PgExecutor<'_>) -> Result<i32, sqlx::Error> {
 /// Takes up to `wanted` partitions that nobody owns: their number, and whether
 /// their last owner left in peace.
 pub(crate) async fn claim(
-    pool: &PgPool,
+    pool: &Pool,
     worker: Uuid,
     wanted: i32,
 ) -> Result<Vec<(Part, i64, bool)>, sqlx::Error> {
@@ -52,11 +53,7 @@ pub(crate) async fn claim(
 }
 
 /// Hands partitions over, to whoever claims them first.
-pub(crate) async fn release(
-    pool: &PgPool,
-    worker: Uuid,
-    parts: &[Part],
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn release(pool: &Pool, worker: Uuid, parts: &[Part]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "with released as (
              update hansom.partition set owner = null, clean = true
@@ -73,7 +70,7 @@ pub(crate) async fn release(
 
 /// Frees partitions whose owner is gone without a trace. Belt and braces: a
 /// burial frees them, and a claim by the buried is refused.
-pub(crate) async fn free_orphans(pool: &PgPool) -> Result<(), sqlx::Error> {
+pub(crate) async fn free_orphans(pool: &Pool) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update hansom.partition p set owner = null, epoch = epoch + 1, clean = false
          where owner is not null
@@ -85,7 +82,7 @@ pub(crate) async fn free_orphans(pool: &PgPool) -> Result<(), sqlx::Error> {
 }
 
 /// How many partitions nobody owns.
-pub(crate) async fn free(pool: &PgPool) -> Result<i64, sqlx::Error> {
+pub(crate) async fn free(pool: &Pool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from hansom.partition where owner is null"#)
         .fetch_one(pool)
         .await

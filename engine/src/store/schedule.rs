@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
+use super::Pool;
 use super::schedule_fire::{self, RunRow};
 use crate::address::Part;
 use crate::schedule::{Buffered, State};
@@ -32,7 +32,7 @@ pub(crate) struct DueRow {
 /// When the next look at these partitions is due, whether some wait for their runs to close, and
 /// the time.
 pub(crate) async fn nearest(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
 ) -> Result<(Option<DateTime<Utc>>, bool, DateTime<Utc>), sqlx::Error> {
     sqlx::query!(
@@ -54,7 +54,7 @@ pub(crate) async fn nearest(
 /// Up to `limit` schedules of these partitions that are due for a look, and about `bytes` of
 /// their definitions; of each up to `runs` of its open runs and of what is buffered.
 pub(crate) async fn due(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     (limit, bytes, runs): (i64, i64, i64),
 ) -> Result<Vec<DueRow>, sqlx::Error> {
@@ -74,7 +74,7 @@ pub(crate) async fn due(
 }
 
 async fn due_rows(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     limit: i64,
     bytes: i64,
@@ -151,7 +151,7 @@ pub(crate) struct Row {
 }
 
 /// One schedule.
-pub(crate) async fn get(pool: &PgPool, name: &Name) -> Result<Option<Row>, sqlx::Error> {
+pub(crate) async fn get(pool: &Pool, name: &Name) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"select schedule_id, revision, definition, paused, note, next_at, remaining, created_at,
@@ -167,7 +167,7 @@ pub(crate) async fn get(pool: &PgPool, name: &Name) -> Result<Option<Row>, sqlx:
 
 /// Up to `limit` schedules, by their ids, after that one.
 pub(crate) async fn list(
-    pool: &PgPool,
+    pool: &Pool,
     namespace: &str,
     after: Option<&str>,
     limit: i64,
@@ -195,7 +195,7 @@ pub(crate) struct Defined<'a> {
 
 /// Keeps a schedule; false when the id is taken.
 pub(crate) async fn create(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     defined: Defined<'_>,
 ) -> Result<bool, sqlx::Error> {
@@ -222,7 +222,7 @@ pub(crate) async fn create(
 
 /// Defines a schedule anew; false when it is no longer what it was.
 pub(crate) async fn update(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     revision: i64,
     defined: Defined<'_>,
@@ -252,7 +252,7 @@ pub(crate) async fn update(
 /// Pauses or resumes; false when there is no such schedule. Somebody looks at it at once: what
 /// is buffered may go on.
 pub(crate) async fn set_paused(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     paused: bool,
     note: Option<&str>,
@@ -273,7 +273,7 @@ pub(crate) async fn set_paused(
 }
 
 /// Forgets a schedule and its fires; what it started goes on. False when there is none.
-pub(crate) async fn delete(pool: &PgPool, name: &Name) -> Result<bool, sqlx::Error> {
+pub(crate) async fn delete(pool: &Pool, name: &Name) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"with s as (
              delete from hansom.schedule
@@ -292,7 +292,7 @@ pub(crate) async fn delete(pool: &PgPool, name: &Name) -> Result<bool, sqlx::Err
 }
 
 /// Whoever owns these partitions has something to look at.
-pub(crate) async fn hint(pool: &PgPool) -> Result<(), sqlx::Error> {
+pub(crate) async fn hint(pool: &Pool) -> Result<(), sqlx::Error> {
     sqlx::query!("select pg_notify('hansom', 'schedules')").execute(pool).await?;
     Ok(())
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+
 use uuid::Uuid;
 
 use super::schedule::Name;
-use super::status_of;
+use super::{Pool, status_of};
 use crate::address::Part;
 use crate::schedule::{Buffered, Cause, Fire, Outcome, Overlap, Run};
 
@@ -52,7 +52,7 @@ fn grouped<T>(rows: Vec<((String, String), T)>) -> Of<T> {
 /// The runs of these schedules that are noted as open, up to `limit` of each, with the latest
 /// run of their ids.
 pub(crate) async fn open_of(
-    pool: &PgPool,
+    pool: &Pool,
     names: &[&Name],
     limit: i64,
 ) -> Result<Of<RunRow>, sqlx::Error> {
@@ -97,7 +97,7 @@ pub(crate) async fn open_of(
 
 /// What is buffered of these schedules, oldest first, up to `limit` of each.
 pub(crate) async fn buffered_of(
-    pool: &PgPool,
+    pool: &Pool,
     names: &[&Name],
     limit: i64,
 ) -> Result<Of<Buffered>, sqlx::Error> {
@@ -190,7 +190,7 @@ pub(crate) fn outcome_code(outcome: Outcome) -> i16 {
 
 /// Up to `limit` fires of a schedule, latest first, of this outcome and before that time.
 pub(crate) async fn list(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     (outcome, before): (Option<Outcome>, Option<DateTime<Utc>>),
     limit: i64,
@@ -224,7 +224,7 @@ pub(crate) async fn list(
 
 /// Workflows that a schedule started and that are open, latest first, at most `limit`.
 pub(crate) async fn running(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     limit: i64,
 ) -> Result<Vec<String>, sqlx::Error> {
@@ -245,7 +245,7 @@ pub(crate) async fn running(
 }
 
 /// How many fires of a schedule wait.
-pub(crate) async fn buffered(pool: &PgPool, name: &Name) -> Result<i64, sqlx::Error> {
+pub(crate) async fn buffered(pool: &Pool, name: &Name) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from hansom.schedule_fire
          where part = $1 and namespace = $2 and schedule_id = $3 and outcome = 0"#,
@@ -269,7 +269,7 @@ pub(crate) struct Asked {
 
 /// Asks for fires by hand: of these times, or of now.
 pub(crate) async fn ask(
-    pool: &PgPool,
+    pool: &Pool,
     name: &Name,
     times: Option<&[DateTime<Utc>]>,
     (cause, overlap): (Cause, Option<Overlap>),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hansom_core::{Direction, Payload, Seq};
-use sqlx::PgPool;
+
 use uuid::Uuid;
 
 use super::commit::Lane;
-use super::{int, to_time};
+use super::{Pool, int, to_time};
 use crate::address::Part;
 use crate::owner::Dispatch;
 
@@ -126,7 +126,7 @@ impl Offers {
 /// Offers attempts, and then drops those of `over`, whose outcome is committed. False when the
 /// worker has been buried. Doing it again changes nothing.
 pub(crate) async fn offer(
-    pool: &PgPool,
+    pool: &Pool,
     lane: Lane,
     offers: &Offers,
     over: &[Key],
@@ -166,7 +166,7 @@ pub(crate) async fn offer(
 }
 
 /// These runs unwind: nobody needs their actions any more.
-pub(crate) async fn recall(pool: &PgPool, runs: &[(Part, Uuid)]) -> Result<(), sqlx::Error> {
+pub(crate) async fn recall(pool: &Pool, runs: &[(Part, Uuid)]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = runs.iter().map(|(part, _)| *part).collect();
     let runs: Vec<_> = runs.iter().map(|(_, run)| *run).collect();
     sqlx::query!("select hansom.recall_tasks($1, $2)", &parts, &runs).execute(pool).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn recall(pool: &PgPool, runs: &[(Part, Uuid)]) -> Result<(), s
 }
 
 /// These runs are closed: nobody needs anything of them any more.
-pub(crate) async fn abandon(pool: &PgPool, runs: &[(Part, Uuid)]) -> Result<(), sqlx::Error> {
+pub(crate) async fn abandon(pool: &Pool, runs: &[(Part, Uuid)]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = runs.iter().map(|(part, _)| *part).collect();
     let runs: Vec<_> = runs.iter().map(|(_, run)| *run).collect();
     sqlx::query!(
@@ -189,7 +189,7 @@ pub(crate) async fn abandon(pool: &PgPool, runs: &[(Part, Uuid)]) -> Result<(), 
 }
 
 /// Drops what is left of runs of these partitions that are closed.
-pub(crate) async fn sweep(pool: &PgPool, parts: &[Part]) -> Result<u64, sqlx::Error> {
+pub(crate) async fn sweep(pool: &Pool, parts: &[Part]) -> Result<u64, sqlx::Error> {
     let swept = sqlx::query!(
         "delete from hansom.task t
          where t.part = any ($1) and not exists (
@@ -205,7 +205,7 @@ pub(crate) async fn sweep(pool: &PgPool, parts: &[Part]) -> Result<u64, sqlx::Er
 /// Settles attempts of these partitions as failed that were offered where their activities are not
 /// performed any more: each is one of `activities`, and its queue that of the same place, if any.
 pub(crate) async fn take_back(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     (activities, queues): (&[&str], &[Option<&str>]),
 ) -> Result<u64, sqlx::Error> {
@@ -235,7 +235,7 @@ pub(crate) async fn take_back(
 
 /// Settles up to `limit` attempts of these partitions that are too late, as failed; answers how
 /// many that were.
-pub(crate) async fn expire(pool: &PgPool, parts: &[Part], limit: i32) -> Result<i32, sqlx::Error> {
+pub(crate) async fn expire(pool: &Pool, parts: &[Part], limit: i32) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar!(r#"select hansom.expire_tasks($1, $2) as "expired!""#, parts, limit)
         .fetch_one(pool)
         .await
@@ -243,7 +243,7 @@ pub(crate) async fn expire(pool: &PgPool, parts: &[Part], limit: i32) -> Result<
 
 /// Takes up to `limit` attempts of these queues.
 pub(crate) async fn claim(
-    pool: &PgPool,
+    pool: &Pool,
     queues: &[String],
     worker: &str,
     limit: i32,
@@ -266,7 +266,7 @@ pub(crate) async fn claim(
 
 /// Gives claims back that nobody has heard of. Those whose workflow unwinds by now are withdrawn, as
 /// are those that nobody had claimed.
-pub(crate) async fn unclaim(pool: &PgPool, tokens: &[Claim]) -> Result<(), sqlx::Error> {
+pub(crate) async fn unclaim(pool: &Pool, tokens: &[Claim]) -> Result<(), sqlx::Error> {
     let parts: Vec<_> = tokens.iter().map(|claim| claim.part).collect();
     let runs: Vec<_> = tokens.iter().map(|claim| claim.run).collect();
     let seqs: Vec<_> = tokens.iter().map(|claim| claim.seq).collect();
@@ -307,7 +307,7 @@ pub(crate) struct Beaten {
 
 /// Whoever holds a claim lives, and is so far; `None` when he does not hold it any more.
 pub(crate) async fn beat(
-    pool: &PgPool,
+    pool: &Pool,
     claim: Claim,
     details: Option<&Payload>,
 ) -> Result<Option<Beaten>, sqlx::Error> {
@@ -343,7 +343,7 @@ pub(crate) async fn beat(
 /// that is `elsewhere`, and with a `last` one goes what was said of the step. False when the claim
 /// is not held any more.
 pub(crate) async fn settle(
-    pool: &PgPool,
+    pool: &Pool,
     (claim, activity): (Claim, &str),
     outcome: &str,
     last: bool,
@@ -383,7 +383,7 @@ pub(crate) async fn settle(
 }
 
 /// How many attempts of each queue wait, and how many are claimed.
-pub(crate) async fn counts(pool: &PgPool) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
+pub(crate) async fn counts(pool: &Pool) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
     sqlx::query!(
         r#"select queue, count(*) filter (where state = 0) as "waiting!",
                count(*) filter (where state = 1) as "claimed!"

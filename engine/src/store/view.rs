@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::PgPool;
+
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::Pool;
 use crate::address::{Address, Part};
 use crate::read_model::{
     ViewChange, ViewChanges, ViewCursor, ViewPage, ViewQuery, ViewRecord, Within,
@@ -29,7 +30,7 @@ impl From<Row> for ViewRecord {
 
 /// The row with this key; of several that of the run that was started first.
 pub(crate) async fn get(
-    pool: &PgPool,
+    pool: &Pool,
     view: &str,
     key: i64,
 ) -> Result<Option<ViewRecord>, sqlx::Error> {
@@ -45,7 +46,7 @@ pub(crate) async fn get(
 
 /// Some rows by key, and how many there are.
 pub(crate) async fn page(
-    pool: &PgPool,
+    pool: &Pool,
     view: &str,
     query: &ViewQuery,
 ) -> Result<ViewPage, sqlx::Error> {
@@ -73,14 +74,14 @@ pub(crate) async fn page(
 }
 
 /// What has been seen by now.
-pub(crate) async fn now(pool: &PgPool) -> Result<ViewCursor, sqlx::Error> {
+pub(crate) async fn now(pool: &Pool) -> Result<ViewCursor, sqlx::Error> {
     let now = sqlx::query_scalar!(r#"select pg_current_snapshot()::text as "now!""#);
     Ok(ViewCursor { since: now.fetch_one(pool).await?, within: None })
 }
 
 /// Up to `limit` rows that were written since, and from where to read on.
 pub(crate) async fn changes(
-    pool: &PgPool,
+    pool: &Pool,
     view: &str,
     cursor: &ViewCursor,
     limit: u32,
@@ -134,7 +135,7 @@ pub(crate) async fn changes(
 }
 
 /// How many rows there are of each view.
-pub(crate) async fn counts(pool: &PgPool) -> Result<Vec<(String, i64)>, sqlx::Error> {
+pub(crate) async fn counts(pool: &Pool) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let counts = sqlx::query!(
         r#"select view, count(*) as "rows!" from hansom.view group by view order by view"#
     );
@@ -143,7 +144,7 @@ pub(crate) async fn counts(pool: &PgPool) -> Result<Vec<(String, i64)>, sqlx::Er
 
 /// Up to `limit` workflows of a type that follow `after`, each with the newest run of that type.
 pub(crate) async fn runs(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     workflow_type: &str,
     after: Option<&Address>,
@@ -177,7 +178,7 @@ pub(crate) async fn runs(
 /// there follows from more. Answers whether it did. Whoever hears of changes hears of it only if
 /// it says something else than the one that was there.
 pub(crate) async fn put(
-    pool: &PgPool,
+    pool: &Pool,
     address: &Address,
     row: &hansom_core::ViewRow,
     read: i32,
@@ -210,7 +211,7 @@ pub(crate) async fn put(
 
 /// Removes rows of views that nobody has any more. Answers how many.
 pub(crate) async fn remove_unknown(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     known: &[String],
 ) -> Result<u64, sqlx::Error> {
@@ -222,7 +223,7 @@ pub(crate) async fn remove_unknown(
 /// Removes rows of runs that are gone, or are not of the type that the view is of now. Answers
 /// how many.
 pub(crate) async fn remove_orphans(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     view: &str,
     workflow_type: &str,

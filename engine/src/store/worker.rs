@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hansom_core::Timestamp;
-use sqlx::PgPool;
+
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
-use super::from_time;
+use super::{Pool, from_time};
 
 fn interval(duration: Duration) -> PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -15,7 +15,7 @@ fn interval(duration: Duration) -> PgInterval {
 }
 
 /// Makes a worker known, with a fence for each of its lanes.
-pub(crate) async fn register(pool: &PgPool, worker: Uuid, lanes: i32) -> Result<(), sqlx::Error> {
+pub(crate) async fn register(pool: &Pool, worker: Uuid, lanes: i32) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "with w as (insert into hansom.worker (worker_id) values ($1))
          insert into hansom.fence (worker_id, lane) select $1, generate_series(0, $2 - 1)",
@@ -28,7 +28,7 @@ pub(crate) async fn register(pool: &PgPool, worker: Uuid, lanes: i32) -> Result<
 }
 
 /// Says that a worker lives; answers the time, or `None` when it has been buried.
-pub(crate) async fn beat(pool: &PgPool, worker: Uuid) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(crate) async fn beat(pool: &Pool, worker: Uuid) -> Result<Option<Timestamp>, sqlx::Error> {
     let at = sqlx::query_scalar!(
         "update hansom.worker set heartbeat_at = clock_timestamp()
          where worker_id = $1 returning heartbeat_at",
@@ -40,7 +40,7 @@ pub(crate) async fn beat(pool: &PgPool, worker: Uuid) -> Result<Option<Timestamp
 }
 
 /// The database's time.
-pub(crate) async fn time(pool: &PgPool) -> Result<Timestamp, sqlx::Error> {
+pub(crate) async fn time(pool: &Pool) -> Result<Timestamp, sqlx::Error> {
     sqlx::query_scalar!(r#"select clock_timestamp() as "time!""#)
         .fetch_one(pool)
         .await
@@ -49,7 +49,7 @@ pub(crate) async fn time(pool: &PgPool) -> Result<Timestamp, sqlx::Error> {
 
 /// Workers that live, and workers that have not been heard of for `lease`.
 pub(crate) async fn census(
-    pool: &PgPool,
+    pool: &Pool,
     lease: Duration,
 ) -> Result<(Vec<Uuid>, Vec<Uuid>), sqlx::Error> {
     let workers: Vec<(Uuid, bool)> = sqlx::query!(
@@ -68,18 +68,14 @@ pub(crate) async fn census(
 /// Buries a worker that has not been heard of for `lease`: waits for its commit
 /// in flight, fences it, and frees its partitions. False when it lives after
 /// all, or somebody else is at it.
-pub(crate) async fn bury(
-    pool: &PgPool,
-    worker: Uuid,
-    lease: Duration,
-) -> Result<bool, sqlx::Error> {
+pub(crate) async fn bury(pool: &Pool, worker: Uuid, lease: Duration) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"select hansom.bury($1, $2) as "buried!""#, worker, interval(lease),)
         .fetch_one(pool)
         .await
 }
 
 /// A worker goes in peace, after its last commit.
-pub(crate) async fn leave(pool: &PgPool, worker: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn leave(pool: &Pool, worker: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "with f as (delete from hansom.fence where worker_id = $1),
               p as (update hansom.partition set owner = null, clean = true where owner = $1),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hansom_core::Status;
-use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{from_time, history, status_code, status_of, undo_code, undo_of};
+use super::{Pool, from_time, history, status_code, status_of, undo_code, undo_of};
 use crate::address::{Address, Part};
 use crate::owner::{Cached, Stored};
 use crate::view::{Filter, Summary};
@@ -110,7 +110,7 @@ pub(crate) async fn latest(
 /// The run that run number `run_no` of a workflow id has gone on in by now: itself, or the last
 /// of those that followed.
 pub(crate) async fn heir(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     (namespace, workflow_id): (&str, &str),
     run_no: i32,
@@ -133,7 +133,7 @@ pub(crate) async fn heir(
 
 /// One run of a workflow id.
 pub(crate) async fn run(
-    pool: &PgPool,
+    pool: &Pool,
     part: Part,
     (namespace, workflow_id): (&str, &str),
     run: Uuid,
@@ -155,7 +155,7 @@ pub(crate) async fn run(
 
 /// A worker is lost in the body of this run. Nothing is written of one whose start was not
 /// committed: nobody was told that it is started.
-pub(crate) async fn is_lost_in(pool: &PgPool, run: &Address) -> Result<(), sqlx::Error> {
+pub(crate) async fn is_lost_in(pool: &Pool, run: &Address) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update hansom.workflow set lost = least(lost, 32766) + 1
          where part = $1 and namespace = $2 and workflow_id = $3 and run_no = $4
@@ -201,10 +201,7 @@ pub(crate) async fn start(db: impl PgExecutor<'_>, run: &NewRun<'_>) -> Result<b
 }
 
 /// Starts a run; false when the id is taken, `None` when a transaction may have it that is open.
-pub(crate) async fn try_start(
-    pool: &PgPool,
-    run: &NewRun<'_>,
-) -> Result<Option<bool>, sqlx::Error> {
+pub(crate) async fn try_start(pool: &Pool, run: &NewRun<'_>) -> Result<Option<bool>, sqlx::Error> {
     let NewRun { address, workflow_type, events, labels, deadline } = run;
     sqlx::query_scalar!(
         "select hansom.try_start($1, $2, $3, $4, $5, $6, $7, $8, $9, '20ms')",
@@ -223,7 +220,7 @@ pub(crate) async fn try_start(
 }
 
 /// Tries again to start children of these partitions whose ids were in open transactions.
-pub(crate) async fn start_late(pool: &PgPool, parts: &[Part]) -> Result<(), sqlx::Error> {
+pub(crate) async fn start_late(pool: &Pool, parts: &[Part]) -> Result<(), sqlx::Error> {
     sqlx::query!("select hansom.start_late($1)", parts).execute(pool).await?;
     Ok(())
 }
@@ -238,7 +235,7 @@ pub(crate) struct Found {
 }
 
 /// Runs of these addresses.
-pub(crate) async fn load(pool: &PgPool, addresses: &[Arc<Address>]) -> Result<Found, sqlx::Error> {
+pub(crate) async fn load(pool: &Pool, addresses: &[Arc<Address>]) -> Result<Found, sqlx::Error> {
     let parts: Vec<_> = addresses.iter().map(|address| address.part).collect();
     let namespaces: Vec<_> =
         addresses.iter().map(|address| address.namespace.to_string()).collect();
@@ -264,7 +261,7 @@ pub(crate) async fn load(pool: &PgPool, addresses: &[Arc<Address>]) -> Result<Fo
 /// A page of the runs that a new owner of these partitions has to load: up to
 /// `limit`, after the run `after`; and where the next page starts, if there is one.
 pub(crate) async fn hot(
-    pool: &PgPool,
+    pool: &Pool,
     parts: &[Part],
     after: Option<Uuid>,
     limit: i64,
@@ -289,7 +286,7 @@ pub(crate) async fn hot(
     Ok((stored, next))
 }
 
-async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Found, sqlx::Error> {
+async fn with_history(pool: &Pool, rows: Vec<Row>) -> Result<Found, sqlx::Error> {
     let parts: Vec<_> = rows.iter().map(|row| row.part).collect();
     let runs: Vec<_> = rows.iter().map(|row| row.run).collect();
     let (mut histories, left) = history::of_all(pool, &parts, &runs).await?;
@@ -312,7 +309,7 @@ async fn with_history(pool: &PgPool, rows: Vec<Row>) -> Result<Found, sqlx::Erro
 
 /// Up to `limit` runs that fit the filter, newest first.
 pub(crate) async fn list(
-    pool: &PgPool,
+    pool: &Pool,
     namespace: &str,
     filter: &Filter,
     limit: i64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hansom_core::{Attempt, Because, Command, Direction, Event, Origin, Payload, Pulse, Seq};
-use sqlx::PgPool;
+
 use tokio::sync::Semaphore;
 
 use super::heartbeat::{Heartbeats, Patient};
@@ -13,6 +13,7 @@ use super::transaction::{Job, Transactions};
 use crate::Registry;
 use crate::address::part_of;
 use crate::owner::{Answer, Dispatch};
+use crate::store::Pool;
 use crate::store::history;
 use crate::store::outcome::{Fence, Key};
 
@@ -22,7 +23,7 @@ const ATTEMPTS: usize = 1_024;
 /// Makes attempts.
 pub(crate) struct Attempts {
     registry: Arc<Registry>,
-    pool: PgPool,
+    pool: Pool,
     heartbeats: Heartbeats,
     transactions: Transactions,
     partitions: i32,
@@ -32,7 +33,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     pub(crate) fn new(
         registry: Arc<Registry>,
-        pool: PgPool,
+        pool: Pool,
         heartbeats: Heartbeats,
         transactions: Transactions,
         partitions: i32,

@@ -7,19 +7,23 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::metered;
+use crate::store::Pool;
 use crate::store::commit::{Columns, CommitError, Lane, commit};
-use crate::store::connection;
+use crate::store::pool::{ANSWERS, in_time};
 
 /// The longest wait between two tries.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The database ends a statement itself before this: who has not heard by then is cut off, and
 /// would wait for as long as its kernel does.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// A connection that was not used for so long may have been cut since: it is asked.
+const UNUSED: Duration = Duration::from_secs(1);
 
 /// What became of a batch.
 pub(crate) enum Fate {
@@ -31,14 +35,15 @@ pub(crate) enum Fate {
 
 /// A connection of one lane, and its place behind the fence.
 pub(crate) struct Committer {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) lane: Lane,
     connection: Option<PgConnection>,
+    used: Instant,
 }
 
 impl Committer {
-    pub(crate) fn new(pool: PgPool, lane: Lane) -> Self {
-        Self { pool, lane, connection: None }
+    pub(crate) fn new(pool: Pool, lane: Lane) -> Self {
+        Self { pool, lane, connection: None, used: Instant::now() }
     }
 
     /// Commits, and hands itself back for the next batch.
@@ -68,13 +73,21 @@ impl Committer {
     async fn attempt(&mut self, columns: &Columns) -> Result<Vec<Uuid>, CommitError> {
         let attempt = async {
             let connection = match &mut self.connection {
-                Some(connection) => connection,
+                Some(connection) => {
+                    if self.used.elapsed() > UNUSED {
+                        let asked = in_time(ANSWERS, connection.ping()).await;
+                        asked.map_err(CommitError::Unknown)?;
+                    }
+                    connection
+                }
                 empty => {
-                    let fresh = connection(&self.pool).await.map_err(CommitError::Unknown)?;
+                    let fresh = self.pool.connection().await.map_err(CommitError::Unknown)?;
                     empty.insert(fresh)
                 }
             };
-            commit(connection, self.lane, columns).await
+            let committed = commit(connection, self.lane, columns).await;
+            self.used = Instant::now();
+            committed
         };
         let silence = |_| CommitError::Unknown(sqlx::Error::Io(ErrorKind::TimedOut.into()));
         timeout(ANSWER, attempt).await.map_err(silence)?

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hansom_core::Timestamp;
-use sqlx::PgPool;
+
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::told::{Loaded, ToLane};
 use crate::address::{Address, Part};
 use crate::owner::{HORIZON, Owner};
 use crate::store::workflow::Found;
-use crate::store::{alarm, heartbeat, inbox, task, workflow};
+use crate::store::{Pool, alarm, heartbeat, inbox, task, workflow};
 
 /// The inbox is looked at this often, whatever hints say.
 const POLL: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ enum Load {
 
 /// What is to be fetched, and what is under way.
 pub(crate) struct Errands {
-    pool: PgPool,
+    pool: Pool,
     runtime: Handle,
     back: UnboundedSender<ToLane>,
     recoveries: VecDeque<(Vec<Part>, Option<Uuid>)>,
@@ -95,7 +95,7 @@ impl Routine {
 }
 
 impl Errands {
-    pub(crate) fn new(pool: PgPool, runtime: Handle, back: UnboundedSender<ToLane>) -> Self {
+    pub(crate) fn new(pool: Pool, runtime: Handle, back: UnboundedSender<ToLane>) -> Self {
         Self {
             pool,
             runtime,
@@ -252,7 +252,7 @@ impl Errands {
     fn fetch<T, F, Fut>(&self, what: T, fetch: F)
     where
         T: Clone + Send + 'static,
-        F: Fn(PgPool, T) -> Fut + Send + 'static,
+        F: Fn(Pool, T) -> Fut + Send + 'static,
         Fut: Future<Output = Result<ToLane, sqlx::Error>> + Send,
     {
         let (pool, back) = (self.pool.clone(), self.back.clone());

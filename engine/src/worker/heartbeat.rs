@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hansom_core::{Attempt, Payload, Pulse};
-use sqlx::PgPool;
+
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use crate::store::Pool;
 use crate::store::heartbeat::{self, Step};
 
 /// Nothing is written more often of one attempt, unless its heartbeat is shorter than thrice this.
@@ -36,7 +37,7 @@ enum Told {
 /// Writes heartbeats, and reads them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Heartbeats {
-    pool: PgPool,
+    pool: Pool,
     writer: UnboundedSender<Told>,
 }
 
@@ -55,7 +56,7 @@ pub(crate) struct Patient {
 
 impl Heartbeats {
     /// Starts the writer, which ends when nobody has anything to say any more.
-    pub(crate) fn start(pool: PgPool) -> Self {
+    pub(crate) fn start(pool: Pool) -> Self {
         let (writer, told) = unbounded_channel();
         tokio::spawn(write(pool.clone(), told));
         Self { pool, writer }
@@ -186,7 +187,7 @@ impl Words {
         }
     }
 
-    async fn write(&mut self, pool: &PgPool) -> Result<(), sqlx::Error> {
+    async fn write(&mut self, pool: &Pool) -> Result<(), sqlx::Error> {
         if !self.over.is_empty() {
             heartbeat::forget(pool, &self.over).await?;
             self.over.clear();
@@ -201,7 +202,7 @@ impl Words {
     }
 }
 
-async fn write(pool: PgPool, mut told: UnboundedReceiver<Told>) {
+async fn write(pool: Pool, mut told: UnboundedReceiver<Told>) {
     let (mut words, mut intake) = (Words::default(), Vec::new());
     while told.recv_many(&mut intake, INTAKE).await > 0 {
         let mut wait = Duration::from_millis(50);

@@ -26,6 +26,7 @@ use crate::Registry;
 use crate::address::Part;
 use crate::clock::Clock;
 use crate::owner::{Batch, Owner};
+use crate::store::Pool;
 use crate::store::commit::{Columns, Lane as Fenced};
 use crate::store::outcome::Fence;
 use hansom_core::Timestamp;
@@ -57,7 +58,7 @@ pub(crate) struct Shared {
     /// Rings when a lane finds itself fenced.
     pub(crate) fenced: Arc<Notify>,
     pub(crate) runtime: Handle,
-    pub(crate) pool: sqlx::PgPool,
+    pub(crate) pool: Pool,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) heartbeats: Heartbeats,
 }

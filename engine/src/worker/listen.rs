@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::Executor as _;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::hub::Hub;
 use super::told::ToLane;
+use crate::store::Pool;
+use crate::store::pool::{ANSWERS, in_time};
 
 /// The channel; its payload is a partition, `inbox` for several, `partitions`, or `schedules`.
 const CHANNEL: &str = "hansom";
@@ -20,8 +22,11 @@ const SCHEDULES: &str = "schedules";
 /// Where attempts wait to be claimed; its payload is a queue, and how many.
 const TASKS: &str = "hansom_task";
 
+/// After so long without a hint it is asked whether the connection still answers.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Listens until it is aborted.
-pub(crate) async fn run(pool: PgPool, hub: Arc<Hub>, partitions: Arc<Notify>) {
+pub(crate) async fn run(pool: Pool, hub: Arc<Hub>, partitions: Arc<Notify>) {
     loop {
         if let Err(error) = listen(&pool, &hub, &partitions).await {
             tracing::warn!(%error, "listen_failed");
@@ -30,12 +35,18 @@ pub(crate) async fn run(pool: PgPool, hub: Arc<Hub>, partitions: Arc<Notify>) {
     }
 }
 
-async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn listen(pool: &Pool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx::Error> {
+    let mut listener = pool.listener().await?;
     listener.listen_all([CHANNEL, TASKS]).await?;
+    // Whoever listens anew may have missed something.
+    look_everywhere(hub, partitions);
     loop {
+        let Ok(hint) = timeout(SILENCE, listener.try_recv()).await else {
+            in_time(ANSWERS, listener.execute("select")).await?;
+            continue;
+        };
         // None: the connection was lost and is restored.
-        let hint = listener.try_recv().await?;
+        let hint = hint?;
         if let Some(hint) = hint.as_ref().filter(|hint| hint.channel() == TASKS) {
             let (queue, count) = hint.payload().rsplit_once(' ').unwrap_or_default();
             hub.bells().ring(queue, count.parse().unwrap_or(1));
@@ -56,14 +67,16 @@ async fn listen(pool: &PgPool, hub: &Hub, partitions: &Notify) -> Result<(), sql
                 poke_all(hub);
             }
             Some(Err(_)) => partitions.notify_one(),
-            None => {
-                hub.bells().ring_all();
-                partitions.notify_one();
-                hub.schedules.notify_one();
-                poke_all(hub);
-            }
+            None => look_everywhere(hub, partitions),
         }
     }
+}
+
+fn look_everywhere(hub: &Hub, partitions: &Notify) {
+    hub.bells().ring_all();
+    partitions.notify_one();
+    hub.schedules.notify_one();
+    poke_all(hub);
 }
 
 fn poke_all(hub: &Hub) {

@@ -2,7 +2,8 @@
 //!
 //! Every worker does this by itself, without a leader:
 //!
-//! * It says that it lives, every third of a lease, by the database's clock.
+//! * It says that it lives, every third of a lease, by the database's clock. It has a connection
+//!   for this that nobody else uses, and waits for no answer longer than a lease.
 //! * It buries whoever has not been heard of for a lease. A burial first takes
 //!   the dead worker's fence, which waits for a commit in flight, and only then
 //!   frees its partitions: so two workers never write to one partition. Two
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use sqlx::PgPool;
+
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ use super::told::ToLane;
 use crate::address::Part;
 use crate::clock::Clock;
 use crate::metered;
-use crate::store::{partition, task, worker};
+use crate::store::{Pool, partition, task, worker};
 use crate::{Registry, Settings};
 
 /// How long a release for the sake of balance waits for attempts under way.
@@ -69,7 +70,7 @@ impl Pulse {
 
 /// This worker among all workers.
 pub(crate) struct Membership {
-    pool: PgPool,
+    pool: Pool,
     hub: Arc<Hub>,
     registry: Arc<Registry>,
     clock: Arc<Clock>,
@@ -83,7 +84,7 @@ pub(crate) struct Membership {
 
 impl Membership {
     pub(crate) async fn join(
-        pool: PgPool,
+        pool: Pool,
         hub: Arc<Hub>,
         registry: Arc<Registry>,
         clock: Arc<Clock>,

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::store::{beside, partition, worker, workflow_type};
+use crate::store::{Pool, partition, worker, workflow_type};
 use crate::{Client, EngineError, Registry, Settings};
 use attempt::Attempts;
 use heartbeat::Heartbeats;
@@ -59,6 +59,7 @@ impl Worker {
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, EngineError> {
+        let pool = Pool::from(pool);
         let partitions = partition::count(&pool).await.map_err(|error| match error {
             sqlx::Error::Database(_) | sqlx::Error::RowNotFound => EngineError::NotMigrated,
             error => EngineError::Database(error),
@@ -69,11 +70,10 @@ impl Worker {
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
         let notices = Notices::default();
-        // Never more than one statement each at a time: a heartbeat, a loss, each lane's errands, its
-        // offers.
-        let own = beside(&pool, 3 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
+        // Never more than one statement each at a time: a loss, each lane's errands, its offers.
+        let own = pool.beside(1 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
         // What attempts say is written by one, and read by some.
-        let heartbeats = Heartbeats::start(beside(&pool, 3));
+        let heartbeats = Heartbeats::start(pool.beside(3));
         let attempts = Attempts::new(
             Arc::clone(&registry),
             own.clone(),
@@ -103,7 +103,8 @@ impl Worker {
         workflow_type::know(&pool, &types).await?;
         let watch = watch::run(own.clone(), Arc::clone(&hub), settings.lease);
         let joined = Membership::join(
-            own,
+            // Nobody else's connections have to be found cut before it says that it lives.
+            pool.beside(1).within(settings.lease),
             Arc::clone(&hub),
             Arc::clone(&registry),
             clock,
@@ -116,7 +117,7 @@ impl Worker {
         let (stop, stopped) = oneshot::channel();
         let membership = tokio::spawn(joined.run(stopped));
         let (stop_firing, firing_stopped) = oneshot::channel();
-        let scheduler = Scheduler::new(beside(&pool, 1), Arc::clone(&registry), Arc::clone(&hub));
+        let scheduler = Scheduler::new(pool.beside(1), Arc::clone(&registry), Arc::clone(&hub));
         let scheduler = (stop_firing, tokio::spawn(scheduler.run(firing_stopped)));
         let client = Client::of_worker(pool, registry, Arc::clone(&hub));
         Ok(Self { client, hub, stop, membership, scheduler, listener, watch, threads })

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hansom_core::Seq;
-use sqlx::PgPool;
+
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
 use super::told::ToLane;
 use crate::owner::remote::Elsewhere;
+use crate::store::Pool;
 use crate::store::commit::Lane;
 use crate::store::task;
 
@@ -30,7 +31,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Starts the task, which ends when the lane has.
-    pub(crate) fn start(pool: PgPool, runtime: &Handle, back: UnboundedSender<ToLane>) -> Self {
+    pub(crate) fn start(pool: Pool, runtime: &Handle, back: UnboundedSender<ToLane>) -> Self {
         let (sender, work) = unbounded_channel();
         let carried = Arc::new(AtomicU64::new(0));
         runtime.spawn(carry(pool, work, back, Arc::clone(&carried)));
@@ -58,7 +59,7 @@ impl Outbox {
 }
 
 async fn carry(
-    pool: PgPool,
+    pool: Pool,
     mut work: UnboundedReceiver<(Lane, Elsewhere)>,
     back: UnboundedSender<ToLane>,
     carried: Arc<AtomicU64>,
@@ -90,7 +91,7 @@ async fn carry(
 /// Writes it, as often as it takes, and answers what is offered: nothing when the worker has been
 /// buried, because whoever follows it offers again.
 async fn write(
-    pool: &PgPool,
+    pool: &Pool,
     lane: Lane,
     mut elsewhere: Elsewhere,
     back: &UnboundedSender<ToLane>,

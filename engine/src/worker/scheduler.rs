@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use hansom_core::Event;
-use sqlx::PgPool;
+
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ use super::hub::Hub;
 use crate::address::part_of;
 use crate::owner::first_row;
 use crate::schedule::{Decision, Definition, End, Outcome, Seen, Timetable, decide, workflow_id};
+use crate::store::Pool;
 use crate::store::firing::{Decided, fire};
 use crate::store::schedule::{DueRow, due, nearest};
 use crate::store::schedule_fire::{RunRow, cause_code, outcome_code};
@@ -43,7 +44,7 @@ const RUNS: usize = 200;
 
 /// Fires schedules.
 pub(crate) struct Scheduler {
-    pool: PgPool,
+    pool: Pool,
     registry: Arc<Registry>,
     hub: Arc<Hub>,
 }
@@ -58,7 +59,7 @@ struct Item {
 }
 
 impl Scheduler {
-    pub(crate) fn new(pool: PgPool, registry: Arc<Registry>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(pool: Pool, registry: Arc<Registry>, hub: Arc<Hub>) -> Self {
         Self { pool, registry, hub }
     }
 

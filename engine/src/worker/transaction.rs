@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hansom_core::{ActivityContext, Attempt, Payload};
-use sqlx::{PgConnection, PgPool, PgTransaction};
+use sqlx::{PgConnection, PgTransaction};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::store::connection;
+use crate::store::Pool;
 use crate::store::outcome::{self, Fence, Key, Taken};
+use crate::store::pool::{ANSWERS, in_time};
 use crate::transaction::ErasedTransaction;
 
 /// So long a rollback, or the end of a backend, is waited for. What is not rolled back by then
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Makes transactional attempts, on connections of their own.
 pub(crate) struct Transactions {
     /// Says how to connect, and is never asked for a connection.
-    pool: PgPool,
+    pool: Pool,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
 }
@@ -53,7 +54,7 @@ enum Got {
 }
 
 impl Transactions {
-    pub(crate) fn new(pool: PgPool, connections: usize) -> Self {
+    pub(crate) fn new(pool: Pool, connections: usize) -> Self {
         let permits = Semaphore::new(connections.max(1));
         Self { pool, permits, idle: Mutex::default() }
     }
@@ -71,13 +72,15 @@ impl Transactions {
             let reused = idle.is_some();
             let connection = match idle {
                 Some(connection) => connection,
-                None => match timeout_at(end, connection(&self.pool)).await {
+                None => match timeout_at(end, self.pool.connection()).await {
                     Ok(Ok(connection)) => connection,
                     Ok(Err(error)) => return Some(Attempt::failed(unavailable(&error))),
                     Err(_) => return Some(late()),
                 },
             };
-            match self.on(connection, &job, end).await {
+            // One that was kept may have been cut since.
+            let patience = if reused { ANSWERS } else { job.limit };
+            match self.on(connection, &job, (patience, end)).await {
                 Got::Answered(answer) => return answer,
                 // The others may be as old as this one.
                 Got::Nowhere(_) if reused => self.idle().clear(),
@@ -92,10 +95,17 @@ impl Transactions {
     }
 
     /// A connection that is dropped here ends its transaction; one that is free again is kept.
-    async fn on(&self, mut connection: PgConnection, job: &Job<'_>, end: Instant) -> Got {
+    /// It has to answer within `patience`.
+    async fn on(
+        &self,
+        mut connection: PgConnection,
+        job: &Job<'_>,
+        (patience, end): (Duration, Instant),
+    ) -> Got {
         let late = || Attempt::failed(format!("no answer within {:?}", job.limit));
         let begun = timeout_at(end, async {
-            let mut tx = outcome::begin(&mut connection, job.limit).await?;
+            let begin = outcome::begin(&mut connection, job.limit);
+            let mut tx = in_time(patience, begin).await?;
             let taken = match job.key {
                 Some(key) => Some(outcome::take(&mut tx, key).await?),
                 None => None,
@@ -176,7 +186,7 @@ impl Transactions {
         let mut wait = Duration::from_millis(20);
         loop {
             let look = async {
-                let mut connection = connection(&self.pool).await?;
+                let mut connection = self.pool.connection().await?;
                 let mut tx = outcome::begin(&mut connection, job.limit).await?;
                 let taken = outcome::take(&mut tx, key).await?;
                 tx.rollback().await?;
@@ -206,7 +216,7 @@ impl Transactions {
     async fn end(&self, xid: Option<&str>) {
         let Some(xid) = xid else { return };
         let end = async {
-            let mut connection = connection(&self.pool).await?;
+            let mut connection = self.pool.connection().await?;
             outcome::end(&mut connection, xid).await
         };
         match timeout(GRACE, end).await {
@@ -219,7 +229,7 @@ impl Transactions {
     /// Makes sure that an action which was given up never takes place; true when it has.
     pub(crate) async fn void(&self, key: Key, limit: Duration) -> Result<bool, sqlx::Error> {
         let void = async {
-            let mut connection = connection(&self.pool).await?;
+            let mut connection = self.pool.connection().await?;
             outcome::void(&mut connection, key).await
         };
         timeout(limit, void).await.map_err(|_| sqlx::Error::PoolTimedOut)?

@@ -10,14 +10,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::hub::Hub;
+use crate::store::Pool;
 use crate::store::workflow;
 
 /// Runs until a lane has not come back for two leases. By then the worker is lost to the others.
-pub(super) async fn run(pool: PgPool, hub: Arc<Hub>, lease: Duration) {
+pub(super) async fn run(pool: Pool, hub: Arc<Hub>, lease: Duration) {
     let (mut looked, mut before) = (Instant::now(), None);
     loop {
         sleep(lease / 3).await;

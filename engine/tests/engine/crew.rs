@@ -10,15 +10,12 @@ use hansom_core::{
     Workflows,
 };
 use hansom_engine::{Registry, Settings, Worker, connect};
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::kit::{Charge, No, Notify, Refund, Ride, Trip};
-
-/// Far more than anything takes, and soon enough to be told of.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 

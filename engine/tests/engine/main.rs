@@ -6,6 +6,7 @@ mod blocked;
 mod check;
 mod claims;
 mod crew;
+mod cut;
 mod ends;
 mod exactly_once;
 mod failures;

@@ -75,7 +75,7 @@ async fn carry(
         () = is_cut => {}
         _ = tokio::io::copy(&mut from, &mut to) => return,
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 /// Starts one saga after the other, and has each of them come to its end.

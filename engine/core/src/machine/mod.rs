@@ -25,6 +25,8 @@ use crate::{
 const EVENTS_MAX: u32 = 50_000;
 /// So many steps, timers or children of one run wait at a time.
 const PENDING_MAX: usize = 2_000;
+/// So many bytes that nobody has read go along when a run goes on in another: it is one row.
+const LEFT_MAX: usize = 64 * 1024 * 1024;
 
 /// One run of a workflow.
 pub struct Machine {
@@ -276,10 +278,19 @@ impl Machine {
             Command::Run { .. } => ("steps", self.ledger.running().len()),
             Command::StartChild(_) => ("children", self.ledger.children().len()),
             Command::StartTimer { .. } => ("timers", self.ledger.alarms().len()),
+            Command::ContinueAsNew { .. } => return self.left_too_much(),
             _ => return None,
         };
         (waiting >= PENDING_MAX)
             .then(|| format!("{waiting} {what} wait already; the limit is {PENDING_MAX}"))
+    }
+
+    fn left_too_much(&self) -> Option<String> {
+        let state: &State = &self.ctx.0.borrow();
+        let unread = state.signals.values().chain(state.updates.values()).flatten();
+        let bytes: usize = unread.map(|(_, payload)| payload.get().len()).sum();
+        let rule = format!("the limit for a run that goes on in another is {LEFT_MAX}");
+        (bytes > LEFT_MAX).then(|| format!("{bytes} bytes of messages are unread; {rule}"))
     }
 
     fn next_command(&mut self) -> Option<Command> {

@@ -127,6 +127,29 @@ fn a_stuck_run_can_be_cancelled_when_the_code_put_right_would_go_on_in_another_r
     };
 }
 
+#[test]
+fn a_run_goes_on_in_another_with_so_much_that_nobody_has_read_and_no_more() {
+    let now = hansom_core::Timestamp(9);
+    let page = Payload::parse(format!("\"{}\"", "x".repeat(Payload::MAX - 2))).unwrap();
+    let taken_with = |unread: usize| {
+        let mut run = Machine::new(Some(WorkflowType::of::<Onward>()), 7);
+        run.deliver(Event::started(Payload::parse("null".to_owned()).unwrap()), now);
+        for id in 0..unread {
+            let (name, payload) = ("page".to_owned(), page.clone());
+            run.deliver(Event::Signalled { name, id: id.to_string(), payload }, now);
+        }
+        let taken = run.take(now);
+        (run.left_over().len(), taken)
+    };
+    let (left, taken) = taken_with(32);
+    assert!(matches!(taken[..], [Event::Asked(Command::ContinueAsNew { .. })]) && left == 32);
+    let (_, taken) = taken_with(33);
+    let [Event::Stuck { reason: StuckReason::Limit, detail, .. }] = &taken[..] else {
+        panic!("{} events", taken.len())
+    };
+    assert!(detail.contains("69206016 bytes of messages are unread"), "{detail}");
+}
+
 /// Asks for as much as it is told to.
 struct Greedy;
 impl Workflow for Greedy {

@@ -2,14 +2,16 @@
 //!
 //! A connection can be cut without anybody being told: its host is lost, or a firewall has
 //! forgotten what it let through. Nothing would arrive on it any more, and its kernel waits for a
-//! quarter of an hour. So nothing is waited for without a limit:
+//! quarter of an hour, or for ever. So nothing is waited for without a limit:
 //!
 //! * *Nobody uses it.* Whoever takes it next asks first whether it still answers, and gets another
 //!   one otherwise.
 //! * *A statement is under way.* The server ends those that take too long. Who has heard nothing
-//!   for longer never will: its statement is an error, as if the connection had been closed, and
-//!   says nothing about what became of it.
-//! * *It is given back in the middle of one.* Then it does not answer, and is closed.
+//!   for longer never will: the connection is closed, and its statement is an error that says
+//!   nothing about what became of it.
+//! * *It is given back in the middle of a statement*, because nobody waits for that any more. It is
+//!   as long out of use as the server lets the statement run, so that the server never has more of
+//!   them than a pool has connections; then it is closed.
 //!
 //! Owners commit, and transactional attempts run, on connections of their own, with limits of their
 //! own.
@@ -18,16 +20,22 @@ use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgConnectOptions, PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{Connection, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// A connection that does not answer within that does not answer.
+/// A connection at rest that does not answer within that does not answer.
 pub(crate) const ANSWERS: Duration = Duration::from_secs(1);
+
+/// A little longer than a statement is let run by the server.
+const RESTS: Duration = Duration::from_secs(16);
 
 /// Longer than a connection is waited for, and a statement is let run by the server.
 const ENDS: Duration = Duration::from_secs(30);
@@ -49,7 +57,7 @@ impl From<PgPool> for Pool {
 ///
 /// A connection that comes back inside a transaction is rolled back before its
 /// next use (sqlx up to 0.9.0 can leave one open when `begin` is cancelled). One that does not
-/// answer within a second, before its next use or when it is given back, is closed.
+/// answer before its next use, or long after it was given back, is closed.
 pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, sqlx::Error> {
     pool(max_connections, Duration::from_secs(10)).connect_with(options(url)?).await
 }
@@ -63,8 +71,8 @@ impl Pool {
     }
 
     /// The same connections, but nothing is waited for longer than that.
-    pub(crate) fn within(self, limit: Duration) -> Self {
-        Self { limit, ..self }
+    pub(crate) fn within(&self, limit: Duration) -> Self {
+        Self { pool: self.pool.clone(), limit: self.limit.min(limit) }
     }
 
     /// A connection outside the pool, with the pool's own settings.
@@ -72,13 +80,54 @@ impl Pool {
         PgConnection::connect_with(&self.options()).await
     }
 
-    /// Hears hints, on a connection of its own.
+    /// Hears hints, on a connection of its own. One that is dropped asks the server not to be told
+    /// any more, however long that takes: in a pool that nobody else waits for.
     pub(crate) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
-        PgListener::connect_with(&self.pool).await
+        let mut listener = PgListener::connect_with(&self.beside(1).pool).await?;
+        listener.eager_reconnect(false);
+        Ok(listener)
+    }
+
+    /// Has one of the connections perform a statement.
+    async fn on<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut held = Held(None);
+        let asked = async {
+            let connection = held.0.insert(self.pool.acquire().await?);
+            ask(connection).await
+        };
+        match timeout(self.limit, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(held.cut()),
+        }
     }
 
     fn options(&self) -> PgConnectOptions {
         PgConnectOptions::clone(&self.pool.connect_options())
+    }
+}
+
+/// A connection that goes back to its pool: not without a limit, as by itself.
+struct Held(Option<PoolConnection<Postgres>>);
+
+impl Held {
+    /// Nothing was heard for too long.
+    fn cut(mut self) -> sqlx::Error {
+        if let Some(mut connection) = self.0.take() {
+            connection.close_on_drop();
+        }
+        sqlx::Error::Io(ErrorKind::TimedOut.into())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (connection, runtime) = (self.0.take(), Handle::try_current());
+        if let (Some(mut connection), Ok(runtime)) = (connection, runtime) {
+            runtime.spawn(timeout(ENDS, connection.return_to_pool()));
+        }
     }
 }
 
@@ -90,16 +139,18 @@ fn pool(max_connections: u32, patience: Duration) -> PgPoolOptions {
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
             // Alone, a rollback outside a transaction fills the server's log with warnings.
-            Box::pin(answers(async { sqlx::raw_sql("begin; rollback").execute(connection).await }))
+            let asked = async { sqlx::raw_sql("begin; rollback").execute(connection).await };
+            Box::pin(answers(ANSWERS, asked))
         })
-        .after_release(|connection, _| Box::pin(answers(connection.ping())))
+        .after_release(|connection, _| Box::pin(answers(RESTS, connection.ping())))
 }
 
 /// Whether a connection answers: `true`, or an error.
 async fn answers<T>(
+    limit: Duration,
     asked: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<bool, sqlx::Error> {
-    in_time(ANSWERS, asked).await.map(|_| true)
+    in_time(limit, asked).await.map(|_| true)
 }
 
 /// Waits for an answer, but no longer than that.
@@ -119,7 +170,7 @@ fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     ]))
 }
 
-/// As the pool itself, within the limit: of each row that is waited for, where there may be many.
+/// Within the limit: of each row that is waited for, where there may be many.
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
 
@@ -130,12 +181,27 @@ impl<'p> Executor<'p> for &'_ Pool {
     where
         E: 'q + Execute<'q, Postgres>,
     {
-        let (limit, rows) = (self.limit, self.pool.fetch_many(query));
-        let next = move |mut rows: BoxStream<'e, _>| async move {
-            let row = in_time(limit, rows.try_next()).await?;
-            Ok(row.map(|row| (row, rows)))
+        let (to, mut rows) = mpsc::channel(1);
+        let pool = self.clone();
+        let reading = async move {
+            let mut held = Held(Some(in_time(pool.limit, pool.pool.acquire()).await?));
+            let Some(connection) = &mut held.0 else { return Ok(()) };
+            let mut read = connection.fetch_many(query);
+            loop {
+                let Ok(row) = timeout(pool.limit, read.try_next()).await else {
+                    drop(read);
+                    return Err(held.cut());
+                };
+                let Some(row) = row? else { return Ok(()) };
+                // An error says that nobody reads on.
+                if to.send(Ok(row)).await.is_err() {
+                    return Ok(());
+                }
+            }
         };
-        stream::try_unfold(rows, next).boxed()
+        let rows = stream::poll_fn(move |cx| rows.poll_recv(cx));
+        let failed = reading.into_stream().filter_map(async |read| read.err().map(Err));
+        stream::select(rows, failed).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -145,7 +211,8 @@ impl<'p> Executor<'p> for &'_ Pool {
     where
         E: 'q + Execute<'q, Postgres>,
     {
-        Box::pin(in_time(self.limit, self.pool.fetch_optional(query)))
+        let pool = self.clone();
+        Box::pin(async move { pool.on(async |on| on.fetch_optional(query).await).await })
     }
 
     fn prepare_with<'e>(
@@ -156,7 +223,8 @@ impl<'p> Executor<'p> for &'_ Pool {
     where
         'p: 'e,
     {
-        Box::pin(in_time(self.limit, self.pool.prepare_with(sql, parameters)))
+        let pool = self.clone();
+        Box::pin(async move { pool.on(async |on| on.prepare_with(sql, parameters).await).await })
     }
 
     fn describe<'e>(
@@ -166,6 +234,7 @@ impl<'p> Executor<'p> for &'_ Pool {
     where
         'p: 'e,
     {
-        Box::pin(in_time(self.limit, self.pool.describe(sql)))
+        let pool = self.clone();
+        Box::pin(async move { pool.on(async |on| on.describe(sql).await).await })
     }
 }

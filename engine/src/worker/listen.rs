@@ -17,6 +17,8 @@ use crate::store::pool::{ANSWERS, in_time};
 
 /// The channel; its payload is a partition, `inbox` for several, `partitions`, or `schedules`.
 const CHANNEL: &str = "hansom";
+/// Something is in the inboxes of several partitions.
+const INBOX: &str = "inbox";
 /// Somebody changed a schedule.
 const SCHEDULES: &str = "schedules";
 /// Where attempts wait to be claimed; its payload is a queue, and how many.
@@ -37,7 +39,7 @@ pub(crate) async fn run(pool: Pool, hub: Arc<Hub>, partitions: Arc<Notify>) {
 
 async fn listen(pool: &Pool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = pool.listener().await?;
-    listener.listen_all([CHANNEL, TASKS]).await?;
+    in_time(ANSWERS, listener.listen_all([CHANNEL, TASKS])).await?;
     // Whoever listens anew may have missed something.
     look_everywhere(hub, partitions);
     loop {
@@ -45,29 +47,24 @@ async fn listen(pool: &Pool, hub: &Hub, partitions: &Notify) -> Result<(), sqlx:
             in_time(ANSWERS, listener.execute("select")).await?;
             continue;
         };
-        // None: the connection was lost and is restored.
-        let hint = hint?;
-        if let Some(hint) = hint.as_ref().filter(|hint| hint.channel() == TASKS) {
-            let (queue, count) = hint.payload().rsplit_once(' ').unwrap_or_default();
-            hub.bells().ring(queue, count.parse().unwrap_or(1));
-            continue;
-        }
-        if hint.as_ref().is_some_and(|hint| hint.payload() == SCHEDULES) {
-            hub.schedules.notify_one();
-            continue;
-        }
-        match hint.as_ref().map(|hint| hint.payload().parse()) {
-            Some(Ok(part)) => {
-                if let Some(lane) = hub.lane_of(part) {
-                    // A lane that has stopped needs no hints.
-                    let _ = lane.send(ToLane::Poke);
+        // The connection was lost.
+        let Some(hint) = hint? else { return Ok(()) };
+        match hint.payload() {
+            _ if hint.channel() == TASKS => {
+                let (queue, count) = hint.payload().rsplit_once(' ').unwrap_or_default();
+                hub.bells().ring(queue, count.parse().unwrap_or(1));
+            }
+            SCHEDULES => hub.schedules.notify_one(),
+            INBOX => poke_all(hub),
+            other => match other.parse() {
+                Ok(part) => {
+                    if let Some(lane) = hub.lane_of(part) {
+                        // A lane that has stopped needs no hints.
+                        let _ = lane.send(ToLane::Poke);
+                    }
                 }
-            }
-            Some(Err(_)) if hint.as_ref().is_some_and(|hint| hint.payload() == "inbox") => {
-                poke_all(hub);
-            }
-            Some(Err(_)) => partitions.notify_one(),
-            None => look_everywhere(hub, partitions),
+                Err(_) => partitions.notify_one(),
+            },
         }
     }
 }

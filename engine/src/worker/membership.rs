@@ -3,7 +3,7 @@
 //! Every worker does this by itself, without a leader:
 //!
 //! * It says that it lives, every third of a lease, by the database's clock. It has a connection
-//!   for this that nobody else uses, and waits for no answer longer than a lease.
+//!   for this that nobody else uses, and waits for an answer only so long that it can ask again.
 //! * It buries whoever has not been heard of for a lease. A burial first takes
 //!   the dead worker's fence, which waits for a commit in flight, and only then
 //!   frees its partitions: so two workers never write to one partition. Two
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use hansom_core::Timestamp;
 
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -29,6 +30,7 @@ use super::told::ToLane;
 use crate::address::Part;
 use crate::clock::Clock;
 use crate::metered;
+use crate::store::pool::ANSWERS;
 use crate::store::{Pool, partition, task, worker};
 use crate::{Registry, Settings};
 
@@ -133,12 +135,18 @@ impl Membership {
     }
 
     async fn tick(&mut self) -> Result<(), sqlx::Error> {
-        match worker::beat(&self.pool, self.worker).await? {
+        match self.beat().await? {
             Some(time) => self.clock.set(time),
             None => self.again().await,
         }
         self.pulse.beat(self.settings.lease);
         self.balance().await
+    }
+
+    /// Says that it lives, soon enough to say so again before it is not believed.
+    async fn beat(&self) -> Result<Option<Timestamp>, sqlx::Error> {
+        let limit = (self.settings.lease / 3).max(ANSWERS);
+        worker::beat(&self.pool.within(limit), self.worker).await
     }
 
     /// Joins under a name that nobody has buried.
@@ -279,7 +287,7 @@ impl Membership {
                     if !self.hub.lanes_live(self.settings.lease) {
                         tracing::error!(worker = %self.worker, "lane_dead");
                         self.hub.set_ready(false);
-                    } else if let Err(error) = worker::beat(&self.pool, self.worker).await {
+                    } else if let Err(error) = self.beat().await {
                         tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
                     }
                 }

@@ -70,7 +70,7 @@ impl Worker {
             (0..settings.threads.max(1)).map(|_| unbounded_channel()).unzip();
         let hub = Arc::new(Hub::new(partitions, senders));
         let notices = Notices::default();
-        // Never more than one statement each at a time: a loss, each lane's errands, its offers.
+        // A loss, and each lane's errands and offers: mostly a few of them at a time.
         let own = pool.beside(1 + u32::try_from(hub.lanes().len()).unwrap_or(1) * 4);
         // What attempts say is written by one, and read by some.
         let heartbeats = Heartbeats::start(pool.beside(3));
@@ -104,7 +104,7 @@ impl Worker {
         let watch = watch::run(own.clone(), Arc::clone(&hub), settings.lease);
         let joined = Membership::join(
             // Nobody else's connections have to be found cut before it says that it lives.
-            pool.beside(1).within(settings.lease),
+            pool.beside(1),
             Arc::clone(&hub),
             Arc::clone(&registry),
             clock,

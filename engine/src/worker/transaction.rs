@@ -121,8 +121,9 @@ impl Transactions {
             None => None,
             Some(Taken::Fresh(xid)) => Some(xid),
             Some(known) => {
-                self.roll_back(tx, None).await;
-                self.idle().push(connection);
+                if self.roll_back(tx, None).await {
+                    self.idle().push(connection);
+                }
                 return Got::Answered(Some(known.into()));
             }
         };

@@ -177,7 +177,8 @@ async fn a_termination_ends_a_saga_in_every_state_and_lists_what_stays_owed() {
     let sql = sql(database.url()).await;
     let (worker, client) = worker(&database, &stage).await;
     let parks = Care { then: OnUnknown::Park, ..Care::default() };
-    let wait = Duration::from_millis(700);
+    // The first to be terminated is by far terminated before it is tried again.
+    let wait = Duration::from_secs(8);
     stage.always("do slow", Rule::Hold);
     stage.always("do parked", Rule::Fail);
     stage.next("do failing", &[Rule::After(wait)]);
@@ -201,11 +202,11 @@ async fn a_termination_ends_a_saga_in_every_state_and_lists_what_stays_owed() {
         waiting.iter().all(|what| stage.count(what) == 1) && stage.count("do a") == 7
     })
     .await;
+    check_terminated(&client, &sql, "retrying", &["failing", "a"]).await;
     becomes(&client, "stuck", Status::Stuck).await;
     becomes(&client, "owing", Status::Stuck).await;
     check_terminated(&client, &sql, "running", &["slow", "a"]).await;
     check_terminated(&client, &sql, "waiting", &["a"]).await;
-    check_terminated(&client, &sql, "retrying", &["failing", "a"]).await;
     check_terminated(&client, &sql, "compensating", &["held", "a"]).await;
     check_terminated(&client, &sql, "stuck", &["parked", "a"]).await;
     check_terminated(&client, &sql, "owing", &["lost"]).await;
@@ -221,7 +222,8 @@ async fn a_termination_ends_a_saga_in_every_state_and_lists_what_stays_owed() {
     for held in ["do slow", "undo held", "tell p"] {
         stage.lift(held);
     }
-    tokio::time::sleep(2 * wait).await;
+    let due = stage.of("do failing")[0].at + wait + Duration::from_millis(500);
+    tokio::time::sleep_until(due.into()).await;
     client.start::<Planned>("after", &Plan::default()).await.unwrap();
     assert_eq!(end(&client, "after").await, Status::Completed);
     assert_eq!(stage.story().len(), attempts, "{:?}", stage.story());

@@ -16,7 +16,7 @@ use hansom_postgres::testing::TestDatabase;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::crew::{LEASE, count, parent};
+use crate::crew::{LEASE, count, held, parent};
 use crate::kit::{Arrive, Charge, No, Refund, World};
 
 /// What one attempt does besides its work, once that is written.
@@ -149,7 +149,7 @@ impl Bank {
 
 /// Shuts the gate until it is dropped, or its transaction ended.
 pub(crate) async fn shut(sql: &PgPool) -> sqlx::PgTransaction<'static> {
-    let mut gate = sql.begin().await.unwrap();
+    let mut gate = held(sql).await;
     sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *gate).await.unwrap();
     gate
 }

@@ -181,21 +181,34 @@ impl Workflow for Dangerous {
 /// Where a worker process finds its database.
 const DATABASE: &str = "HANSOM_TEST_WORKER_OF";
 
+/// And its lease.
+const LEASE_MS: &str = "HANSOM_TEST_LEASE_MS";
+
 /// A worker in a process of its own. Killed when dropped: no leave, and commits
 /// in flight are cut.
 pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn spawn(database: &TestDatabase) -> Self {
-        Self::of(database, "crew::a_worker_process")
+        Self::spawn_with(database, LEASE)
+    }
+
+    /// With another lease than the rest.
+    pub(crate) fn spawn_with(database: &TestDatabase, lease: Duration) -> Self {
+        Self::with_lease(database, "crew::a_worker_process", lease)
     }
 
     /// Another that is no test, by its path.
     pub(crate) fn of(database: &TestDatabase, path: &str) -> Self {
+        Self::with_lease(database, path, LEASE)
+    }
+
+    fn with_lease(database: &TestDatabase, path: &str, lease: Duration) -> Self {
         let program = std::env::current_exe().unwrap();
         let child = Command::new(program)
             .args(["--exact", path, "--ignored"])
             .env(DATABASE, database.url())
+            .env(LEASE_MS, lease.as_millis().to_string())
             // It ends with this process, however that ends.
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -238,8 +251,21 @@ pub(crate) fn parent() -> Option<String> {
 async fn a_worker_process() {
     let Some(url) = parent() else { return };
     let books = Books(sql(&url).await);
-    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let lease = Duration::from_millis(std::env::var(LEASE_MS).unwrap().parse().unwrap());
+    let settings = Settings { lease, ..Settings::default() };
     let worker = Worker::start(sql(&url).await, books.registry(), settings).await;
     std::future::pending::<()>().await;
     drop(worker);
 }
+
+/// A transaction that may be idle for as long as it likes.
+pub(crate) async fn held(sql: &PgPool) -> sqlx::PgTransaction<'static> {
+    let mut tx = sql.begin().await.unwrap();
+    let patient = "set local idle_in_transaction_session_timeout = 0";
+    sqlx::query(patient).execute(&mut *tx).await.unwrap();
+    tx
+}
+
+/// Whoever waits for a lock in this database.
+pub(crate) const WAITING: &str = "select count(*) from pg_locks where not granted
+    and pid in (select pid from pg_stat_activity where datname = current_database())";

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::bank::{
     AT_ONCE, Bank, PATIENT, PROCESS, Transfer, Trick, at_the_gate, balance, entries, shut,
 };
-use crate::crew::{LEASE, Process, audit, count, shared_out, shares, sql, until};
+use crate::crew::{LEASE, Process, audit, count, held, shared_out, shares, sql, until};
 use crate::kit::{SOON, fresh};
 use crate::relay::Relay;
 
@@ -44,7 +44,7 @@ async fn a_worker_lost_between_the_commit_and_history_leaves_the_outcome_behind(
     until("the debit is under way", async || at_the_gate(&sql).await == 1).await;
     // From here on history is not written: its worker's heartbeat and commits wait behind this.
     let victim = owner(&sql).await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     assert!(sqlx::query("select from hansom.fence for update").execute(&mut *grave).await.is_ok());
     drop(gate);
     until("the debit is committed", async || entries(&sql).await[0] == 1).await;
@@ -70,7 +70,7 @@ async fn an_undo_that_was_committed_before_its_worker_was_lost_is_not_made_again
     client.cancel("t1", None).await.unwrap();
     until("the credit is under way", async || at_the_gate(&sql).await == 1).await;
     let victim = owner(&sql).await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     assert!(sqlx::query("select from hansom.fence for update").execute(&mut *grave).await.is_ok());
     drop(gate);
     until("the credit is committed", async || entries(&sql).await[1] == 1).await;
@@ -94,7 +94,10 @@ async fn what_a_zombie_wrote_is_not_committed_and_its_successor_makes_it_anew() 
     client.start::<Transfer>("t1", &AT_ONCE).await.unwrap();
     until("the debit is under way", async || at_the_gate(&sql).await == 1).await;
     let victim = owner(&sql).await;
-    assert!(bury(&mut sql.acquire().await.unwrap(), victim).await);
+    // In one transaction: it does not beat in between.
+    let mut grave = held(&sql).await;
+    until("it is buried", async || bury(&mut grave, victim).await).await;
+    grave.commit().await.unwrap();
     until("the next attempt waits for this one", async || {
         let waiting = "select count(*) from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'

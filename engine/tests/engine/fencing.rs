@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hansom_core::Status;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::crew::{LEASE, audit, count, shared_out, shares, sql, until};
+use crate::crew::{LEASE, audit, count, held, shared_out, shares, sql, until};
 use crate::kit::{Arrive, Ride, SOON, Trip, World, fresh, worker};
 
 const PATIENT: Ride = Ride { patience_ms: 600_000 };
@@ -58,7 +58,7 @@ async fn commit(
 }
 
 async fn bury(connection: &mut PgConnection, worker: Uuid) -> bool {
-    let burial = sqlx::query_scalar("select hansom.bury($1, interval '1 s')").bind(worker);
+    let burial = sqlx::query_scalar("select hansom.bury($1, interval '1 min')").bind(worker);
     burial.fetch_one(connection).await.unwrap()
 }
 
@@ -101,12 +101,13 @@ async fn a_burial_waits_for_the_commit_in_flight_and_sees_what_it_wrote() {
     let database = fresh().await;
     let sql = sql(database.url()).await;
     let (worker, run) = (paper_worker(&sql).await, Uuid::now_v7());
-    let mut writing: Transaction<'_, Postgres> = sql.begin().await.unwrap();
+    let mut writing = held(&sql).await;
     commit(&mut writing, worker, 1, "t1", run).await.unwrap();
     age(&sql, worker).await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     let burial = tokio::spawn(async move {
-        assert!(bury(&mut grave, worker).await);
+        // It gives up by itself after a while.
+        while !bury(&mut grave, worker).await {}
         // In the same transaction: what it waited for is seen at the end of the wait.
         let seen: i64 = sqlx::query_scalar("select count(*) from hansom.history")
             .fetch_one(&mut *grave)
@@ -132,7 +133,7 @@ async fn a_commit_waits_for_the_burial_under_way_and_is_refused() {
     let sql = sql(database.url()).await;
     let worker = paper_worker(&sql).await;
     age(&sql, worker).await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     assert!(bury(&mut grave, worker).await);
     let committing = spawn_commit(&sql, worker).await;
     waits(&sql, "commit").await;
@@ -148,7 +149,7 @@ async fn a_burial_that_is_rolled_back_lets_the_commit_through() {
     let sql = sql(database.url()).await;
     let worker = paper_worker(&sql).await;
     age(&sql, worker).await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     assert!(bury(&mut grave, worker).await);
     let committing = spawn_commit(&sql, worker).await;
     waits(&sql, "commit").await;
@@ -217,13 +218,15 @@ async fn a_zombie_drops_all_memory_joins_anew_and_nothing_of_its_last_batch_exis
     for n in 0..20 {
         client.start::<Trip>(&format!("t{n}"), &PATIENT).await.unwrap();
     }
-    until("all are charged", async || world.count("charge") == 20).await;
+    let timers = "select count(*) from hansom.alarm";
+    until("all are charged, and that is kept", async || count(&sql, timers).await == 20).await;
+    assert_eq!(world.count("charge"), 20);
     let before = count(&sql, "select count(*) from hansom.history").await;
-    let mut grave = sql.begin().await.unwrap();
+    let mut grave = held(&sql).await;
     // Its heartbeat waits behind this, as if it were withheld.
     let aged = "update hansom.worker set heartbeat_at = heartbeat_at - interval '1 h'";
     sqlx::query(aged).execute(&mut *grave).await.unwrap();
-    assert!(bury(&mut grave, zombie).await);
+    until("it is buried", async || bury(&mut grave, zombie).await).await;
     let late = client.clone();
     let start = tokio::spawn(async move { late.start::<Trip>("late", &PATIENT).await.unwrap() });
     for n in 0..20 {
@@ -297,13 +300,13 @@ async fn a_burial_does_not_wait_for_a_commit_that_takes_long_and_succeeds_after_
     let sql = sql(database.url()).await;
     let worker = paper_worker(&sql).await;
     age(&sql, worker).await;
-    for held in [
+    for lock in [
         "select from hansom.fence where worker_id = $1 for update",
         // As an attempt that is a transaction holds it.
         "select from hansom.partition where owner = $1 and part = 3 for share",
     ] {
-        let mut commit = sql.begin().await.unwrap();
-        let held = sqlx::query(held).bind(worker);
+        let mut commit = held(&sql).await;
+        let held = sqlx::query(lock).bind(worker);
         assert_eq!(held.execute(&mut *commit).await.unwrap().rows_affected(), 1);
         let mut other = sql.acquire().await.unwrap();
         let buried = tokio::time::timeout(SOON / 4, bury(&mut other, worker)).await;

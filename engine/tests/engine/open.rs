@@ -1,15 +1,12 @@
 //! Ids that are in somebody's open transaction: who waits for it, and who does not.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use hansom_core::{ParentClose, Payload, Status};
 use hansom_engine::schedule::{Action, Definition, Outcome, Overlap, Policy, When};
 use hansom_engine::{Client, StartRequest};
-use sqlx::{PgPool, Postgres, Transaction};
 
-use crate::crew::{audit, count, sql, until};
+use crate::crew::{audit, count, held, sql, until};
 use crate::kit::{self, Ride, SOON, World, fresh};
 use crate::plan::{Plan, Planned, becomes, end, worker};
 use crate::stage::Stage;
@@ -25,20 +22,12 @@ fn planned(id: &str) -> StartRequest {
     StartRequest::new("planned", id, Payload::of(&Plan::default().act("other")).unwrap())
 }
 
-/// A transaction that may be idle for as long as it likes.
-async fn held(sql: &PgPool) -> Transaction<'static, Postgres> {
-    let mut tx = sql.begin().await.unwrap();
-    let patient = "set local idle_in_transaction_session_timeout = 0";
-    sqlx::query(patient).execute(&mut *tx).await.unwrap();
-    tx
-}
-
 /// Other sagas of all partitions start and end.
 async fn others_go_on(client: &Client, request: fn(&str) -> StartRequest, round: &str) {
     let all = (0..20).map(async |n| {
         let id = format!("other.{round}.{n}");
         client.start_raw(request(&id)).await.unwrap();
-        let outcome = client.result(&id, Duration::from_secs(5)).await;
+        let outcome = client.result(&id, SOON).await;
         assert_eq!(outcome.expect("it waits for nobody").status, Status::Completed);
     });
     join_all(all).await;

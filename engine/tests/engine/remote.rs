@@ -12,7 +12,7 @@ use hansom_engine::{
 use hansom_postgres::testing::TestDatabase;
 use serde::{Deserialize, Serialize};
 
-use crate::crew::{LEASE, Process, audit, count, parent, shared_out, sql, until};
+use crate::crew::{LEASE, Process, WAITING, audit, count, held, parent, shared_out, sql, until};
 use crate::kit::{Ride, SOON, Trip, World, fresh, remote_registry};
 
 pub(crate) const AT_ONCE: Ride = Ride { patience_ms: 0 };
@@ -288,13 +288,12 @@ async fn partitions_are_handed_over_only_when_what_was_committed_is_offered() {
     let sql = sql(database.url()).await;
     let (one, starter) = worker(&database, &world, &["charge"]).await;
     shared_out(&sql, &[16]).await;
-    let mut slow = sql.begin().await.unwrap();
+    let mut slow = held(&sql).await;
     sqlx::query("lock table hansom.task in share mode").execute(&mut *slow).await.unwrap();
     for n in 0..16 {
         starter.start::<Trip>(&format!("t{n}"), &AT_ONCE).await.unwrap();
     }
-    let waiting = "select count(*) from pg_locks where not granted";
-    until("an offer is on its way", async || count(&sql, waiting).await > 0).await;
+    until("an offer is on its way", async || count(&sql, WAITING).await > 0).await;
     let (two, client) = worker(&database, &world, &["charge"]).await;
     // Longer than attempts under way are waited for.
     let early = tokio::time::timeout(Duration::from_secs(8), shared_out(&sql, &[8, 8])).await;

@@ -8,7 +8,7 @@ use hansom_core::{Activity, ActivityError, Ctx, Event, Status, Workflow, Workflo
 use hansom_engine::{Client, ClientError, HistoryEvent};
 use sqlx::{Postgres, Transaction};
 
-use crate::crew::{audit, count, sql};
+use crate::crew::{self, audit, count, sql};
 use crate::kit::{Name, No, Roll, SOON, fresh};
 use crate::plan::{Care, act, worker_of};
 use crate::stage::{Act, Stage, Unact};
@@ -159,7 +159,7 @@ async fn the_ten_thousandth_signal_costs_what_the_first_did_and_each_sender_is_h
     let workflows = Workflows::default().with::<Roll>();
     let (worker, client) = worker_of(database.url(), &stage, workflows).await;
     client.start::<Roll>("held", &(SIGNALS / 5)).await.unwrap();
-    let mut held = sql.begin().await.unwrap();
+    let mut held = crew::held(&sql).await;
     sqlx::query("select from hansom.fence for update").execute(&mut *held).await.unwrap();
     call_roll(&client, "held", SIGNALS / 5, Some(held)).await;
     check_flat(async |attempt| {

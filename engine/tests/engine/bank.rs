@@ -192,13 +192,16 @@ pub(crate) async fn balance(sql: &PgPool) {
     assert_eq!(count(sql, open).await, 0, "no outcome without an answer");
 }
 
+/// Of one attempt, where that is not what is looked at.
+const LIMIT: Duration = Duration::from_secs(10);
+
 fn quickly(options: ActivityOptions) -> ActivityOptions {
     let retry = RetryPolicy {
         initial_interval: Duration::from_millis(10),
         maximum_attempts: 3,
         ..RetryPolicy::default()
     };
-    ActivityOptions { retry, start_to_close: Duration::from_millis(1_500), ..options }
+    ActivityOptions { retry, start_to_close: LIMIT, ..options }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -285,10 +288,18 @@ pub(crate) struct Transfer;
 pub(crate) struct Order {
     /// Wait for the arrival for at most so long; 0 is not at all.
     pub(crate) patience_ms: u64,
+    /// What an attempt to debit may take, if another time than the rest.
+    pub(crate) limit_ms: Option<u64>,
 }
 
-pub(crate) const AT_ONCE: Order = Order { patience_ms: 0 };
-pub(crate) const PATIENT: Order = Order { patience_ms: 600_000 };
+impl Order {
+    fn limit(&self) -> Duration {
+        self.limit_ms.map_or(LIMIT, Duration::from_millis)
+    }
+}
+
+pub(crate) const AT_ONCE: Order = Order { patience_ms: 0, limit_ms: None };
+pub(crate) const PATIENT: Order = Order { patience_ms: 600_000, limit_ms: None };
 
 impl Workflow for Transfer {
     const NAME: &'static str = "transfer";
@@ -299,7 +310,7 @@ impl Workflow for Transfer {
     type Error = ActivityError<No>;
 
     async fn run(ctx: Ctx, order: Order) -> Result<i64, Self::Error> {
-        let left = ctx.run(Debit).undo(Credit).await?;
+        let left = ctx.run(Debit).undo(Credit).start_to_close(order.limit()).await?;
         if order.patience_ms > 0 {
             let patience = Duration::from_millis(order.patience_ms);
             let arrivals = ctx.signals::<Arrive>();
@@ -338,7 +349,7 @@ impl Workflow for Errand {
     type Error = ActivityError<No>;
 
     async fn run(ctx: Ctx, order: Order) -> Result<(), Self::Error> {
-        let debit = ctx.run(Debit).undo(Credit);
+        let debit = ctx.run(Debit).undo(Credit).start_to_close(order.limit());
         if order.patience_ms == 0 {
             debit.await?;
         } else if let Ok(debited) =

@@ -37,7 +37,8 @@ async fn an_attempt_that_its_run_did_not_wait_for_is_waited_for_by_its_undo() {
     let (worker, client) = bank.worker(&database).await;
     let gate = shut(&sql).await;
     bank.next([Trick::Gate]);
-    client.start::<Family>("f1", &Order { patience_ms: 400 }).await.unwrap();
+    let order = Order { patience_ms: 2_000, limit_ms: None };
+    client.start::<Family>("f1", &order).await.unwrap();
     until("the debit is under way", async || at_the_gate(&sql).await == 1).await;
     assert_eq!(client.result("errand", SOON).await.unwrap().status, Status::Completed);
     let voiding = "select count(*) from pg_stat_activity where datname = current_database()
@@ -62,9 +63,10 @@ async fn an_attempt_that_nobody_waited_for_and_that_failed_is_not_undone_nor_mad
     let bank = Bank::open(&sql).await;
     let (worker, client) = bank.worker(&database).await;
     let gate = shut(&sql).await;
-    // Over its time, long after its run has closed.
     bank.next([Trick::Gate]);
-    client.start::<Family>("f1", &Order { patience_ms: 400 }).await.unwrap();
+    // Over its time, long after its run has closed.
+    let order = Order { patience_ms: 2_000, limit_ms: Some(5_000) };
+    client.start::<Family>("f1", &order).await.unwrap();
     assert_eq!(client.result("f1", SOON).await.unwrap().status, Status::Failed);
     assert_eq!((entries(&sql).await, bank.calls()), ([0, 0, 0], 1));
     let void = "select count(*) from hansom.outcome where void and not undo";

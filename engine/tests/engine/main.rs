@@ -4,6 +4,7 @@
 mod bank;
 mod blocked;
 mod check;
+mod claimers;
 mod claims;
 mod crew;
 mod cut;

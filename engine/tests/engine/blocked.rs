@@ -7,7 +7,7 @@ use hansom_core::{
     Activity, ActivityError, Ctx, Handlers, Signal, SignalType, Status, Workflow, Workflows,
 };
 use hansom_engine::{CheckScope, Client, Registry, Settings, Worker, check, connect};
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde::{Deserialize, Serialize};
 
 use crate::crew::{LEASE, audit, count, shared_out, sql, until};
@@ -70,16 +70,21 @@ async fn a_body_that_does_not_return_is_left_alone_after_five_workers_and_others
     until("both are charged", async || world.count("charge") == 2).await;
     client.signal("b1", &Go, None).await.unwrap();
     let mut lost = vec![first];
-    for worker_no in 1..=5 {
+    let mut counted = 0;
+    // One that is lost on a slow machine may not have been counted.
+    while counted < 5 {
+        assert!(lost.len() <= 7, "{counted} of {} are counted", lost.len());
         let last = lost.last().unwrap();
-        let death = tokio::time::timeout(SOON, last.death()).await;
-        assert_eq!(death.expect("it is told"), "b1", "worker {worker_no}");
+        let death = tokio::time::timeout(PATIENCE, last.death()).await;
+        assert_eq!(death.expect("it is told"), "b1", "worker {}", lost.len());
         assert!(!last.is_ready());
+        let before = counted;
+        counted = count(&sql, "select sum(lost) from hansom.workflow").await;
+        assert!(counted <= before + 1, "each once: {counted}");
         lost.push(worker(&database, &world).await.0);
     }
     let sixth = lost.pop().unwrap();
     let client = sixth.client();
-    assert_eq!(count(&sql, "select sum(lost) from hansom.workflow").await, 5);
     until("it is left alone", async || {
         client.describe("b1").await.unwrap().status == Status::Stuck
     })
@@ -107,7 +112,8 @@ async fn a_body_that_does_not_return_is_left_alone_after_five_workers_and_others
     assert_eq!((world.count("charge"), world.count("refund")), (2, 0));
     audit(&sql).await;
     // Those that were lost come back by themselves, under other names.
-    shared_out(&sql, &[2, 2, 3, 3, 3, 3]).await;
+    let workers = 1 + i64::try_from(lost.len()).unwrap();
+    shared_out(&sql, &(16..16 + workers).map(|n| n / workers).collect::<Vec<_>>()).await;
     for worker in lost {
         worker.drain().await;
     }

@@ -60,7 +60,7 @@ static ENOUGH: AtomicBool = AtomicBool::new(false);
 next_trip!(Endless, |ctx, ride| {
     let receipt = ctx.run(Charge).undo(Refund).await?;
     while ride.patience_ms == 600_001 && !ENOUGH.load(Ordering::SeqCst) {
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(10));
     }
     ctx.sleep(PATIENCE).await;
     Ok(receipt)

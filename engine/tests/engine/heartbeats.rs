@@ -1,6 +1,6 @@
 //! Attempts that take long: who is silent for too long is tried again, and goes on where it was.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::crew::{LEASE, Process, audit, count, parent, sql, until};
 use crate::kit::{SOON, fresh};
 
-const HEARTBEAT: Duration = Duration::from_millis(300);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// Something long, and how it goes.
 #[derive(Clone, Serialize, Deserialize)]
 enum Count {
     /// Says a number, and then nothing more, at the first attempt; ends at the second.
     FallSilent,
-    /// Beats faster than it has to, for three heartbeats.
+    /// Beats faster than it has to, for three heartbeats and until it is told to end.
     Steadily,
     /// Says a number and fails, at the first attempt; ends at the second.
     Fail,
@@ -70,6 +70,7 @@ impl Workflow for Long {
 #[derive(Clone, Default)]
 struct Counter {
     reached: Arc<AtomicU32>,
+    enough: Arc<AtomicBool>,
     /// The second worker does not go on for ever.
     second: bool,
     late: Arc<Mutex<Option<ActivityContext>>>,
@@ -89,9 +90,10 @@ impl Handler<Count> for Counter {
                 Err(Failure::retry("as asked"))
             }
             Count::Steadily => {
-                for number in 0..30 {
-                    tokio::time::sleep(HEARTBEAT / 10).await;
-                    cx.heartbeat(&number);
+                let begun = Instant::now();
+                while begun.elapsed() < 3 * HEARTBEAT || !self.enough.load(Ordering::SeqCst) {
+                    cx.heartbeat(&self.reached.fetch_add(1, Ordering::SeqCst));
+                    tokio::time::sleep(HEARTBEAT / 20).await;
                 }
                 Ok(before)
             }
@@ -138,7 +140,7 @@ async fn an_attempt_that_falls_silent_is_tried_again_and_told_what_was_said_last
     worker.client().start::<Long>("l1", &Count::FallSilent).await.unwrap();
     assert_eq!(result(&worker, "l1").await, Some(50));
     let why = "select count(*) from hansom.event
-        where what -> 'attempt_failed' ->> 'reason' = 'no heartbeat within 300ms'";
+        where what -> 'attempt_failed' ->> 'reason' = 'no heartbeat within 2s'";
     assert_eq!(count(&sql, why).await, 1);
     // Whoever comes late may still beat; nobody hears it, and nothing breaks.
     counter.late.lock().unwrap().take().unwrap().heartbeat(&99);
@@ -156,6 +158,7 @@ async fn an_attempt_that_beats_may_take_longer_than_a_heartbeat() {
     let worker = worker(&database, &counter, SOON).await;
     worker.client().start::<Long>("l1", &Count::Steadily).await.unwrap();
     until("it is kept while it runs", async || count(&sql, KEPT).await == 1).await;
+    counter.enough.store(true, Ordering::SeqCst);
     assert_eq!(result(&worker, "l1").await, None, "the first attempt: nobody was before it");
     let failed = "select count(*) from hansom.event where what ? 'attempt_failed'";
     assert_eq!(count(&sql, failed).await, 0);

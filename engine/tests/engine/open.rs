@@ -122,6 +122,7 @@ async fn a_schedule_whose_id_is_in_an_open_transaction_holds_up_no_other() {
     let (database, world) = (fresh().await, World::default());
     let sql = sql(database.url()).await;
     let (worker, client) = kit::worker(&database, &world).await;
+    crate::schedules::no_boundary(60).await;
     for id in ["held", "free"] {
         let definition = Definition {
             action: Action {

@@ -5,7 +5,9 @@ mod hands;
 mod trouble;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use chrono::Utc;
 use hansom_core::Payload;
 use hansom_engine::Client;
 use hansom_engine::schedule::{Action, Definition, Fire, Outcome, Overlap, Policy, When};
@@ -67,6 +69,15 @@ async fn outage(sql: &PgPool, interval: &'static str) {
              look_at = look_at - interval '{interval}', revision = revision + 1"
     );
     sqlx::query(sqlx::AssertSqlSafe(hours)).execute(sql).await.unwrap();
+}
+
+/// Waits past the next full quarter, or hour, if that is so near that it could come into the test.
+pub(crate) async fn no_boundary(minutes: i64) {
+    let period = minutes * 60;
+    let left = period - Utc::now().timestamp().rem_euclid(period);
+    if left < 30 {
+        tokio::time::sleep(Duration::from_secs(left.unsigned_abs() + 1)).await;
+    }
 }
 
 /// Every fire that started something has its workflow, and every workflow its fire; no nominal

@@ -3,7 +3,7 @@
 use hansom_core::Status;
 use hansom_engine::schedule::{Outcome, Overlap};
 
-use super::{AT_ONCE, PATIENT, fires, outage, outcomes, starts, until_fires};
+use super::{AT_ONCE, PATIENT, fires, no_boundary, outage, outcomes, starts, until_fires};
 use crate::crew::{audit, count, sql, until};
 use crate::kit::{Trip, World, fresh, worker};
 
@@ -14,6 +14,7 @@ async fn after_an_outage_every_time_is_missed_or_caught_up_with() {
     let (database, world) = (fresh().await, World::default());
     let sql = sql(database.url()).await;
     let (first, client) = worker(&database, &world).await;
+    no_boundary(15).await;
     let definition = starts("trip", &AT_ONCE, "every 15m", Overlap::AllowAll);
     client.create_schedule("s1", &definition, None).await.unwrap();
     first.drain().await;
@@ -87,6 +88,7 @@ async fn a_workflow_of_that_id_is_left_alone_and_the_fire_failed() {
     client.create_schedule("s1", &definition, None).await.unwrap();
     first.drain().await;
     let (second, client) = worker(&database, &world).await;
+    no_boundary(60).await;
     let next = client.describe_schedule("s1", (1, 0)).await.unwrap().next[0];
     let at = next - chrono::TimeDelta::hours(1);
     let id = format!("s-{}", at.format("%Y-%m-%dT%H:%M:%SZ"));

@@ -128,19 +128,19 @@ async fn took(client: &Client, id: &str) -> Duration {
 async fn the_limit_of_all_attempts_cuts_attempts_and_waits() {
     let (database, stage) = (fresh().await, Stage::default());
     let (worker, client) = worker(&database, &stage).await;
-    let care = Care { attempts: 10, budget_ms: Some(300), ..Care::default() };
+    let care = Care { attempts: 10, budget_ms: Some(3_000), ..Care::default() };
     let plan = Plan::default().act_with("a", care);
     stage.always("do a", Rule::Hold);
     client.start::<Planned>("hangs", &plan).await.unwrap();
     assert_eq!(end(&client, "hangs").await, Status::Failed);
     let hung = took(&client, "hangs").await;
-    assert!((300..2_000).contains(&hung.as_millis()), "{hung:?}");
+    assert!((3_000..8_000).contains(&hung.as_millis()), "{hung:?}");
     assert_eq!((stage.count("do a"), stage.count("undo a")), (1, 1));
-    stage.always("do a", Rule::After(Duration::from_millis(120)));
+    stage.always("do a", Rule::After(Duration::from_millis(1_200)));
     client.start::<Planned>("fails", &plan).await.unwrap();
     assert_eq!(end(&client, "fails").await, Status::Failed);
     let failed = took(&client, "fails").await;
-    assert!((120..1_500).contains(&failed.as_millis()), "{failed:?}");
+    assert!((1_200..8_000).contains(&failed.as_millis()), "{failed:?}");
     assert!((2..=4).contains(&stage.count("do a")), "of ten attempts: {}", stage.count("do a"));
     worker.drain().await;
 }
@@ -150,13 +150,13 @@ async fn no_attempt_begins_after_the_limit_of_all_of_them_also_when_nobody_was_t
     let (database, stage) = (fresh().await, Stage::default());
     let sql = sql(database.url()).await;
     let (one, client) = worker(&database, &stage).await;
-    let care = Care { attempts: 10, budget_ms: Some(4_000), ..Care::default() };
-    stage.next("do a", &[Rule::After(Duration::from_secs(2))]);
+    let care = Care { attempts: 10, budget_ms: Some(5_000), ..Care::default() };
+    stage.next("do a", &[Rule::After(Duration::from_secs(3))]);
     client.start::<Planned>("t", &Plan::default().act_with("a", care)).await.unwrap();
     let alarms = "select count(*) from hansom.alarm";
     until("it waits", async || count(&sql, alarms).await == 1).await;
     one.drain().await;
-    let late = "select count(*) from hansom.alarm where due < clock_timestamp() - interval '4s'";
+    let late = "select count(*) from hansom.alarm where due < clock_timestamp() - interval '5s'";
     until("its time is over", async || count(&sql, late).await == 1).await;
     let (two, client) = worker(&database, &stage).await;
     assert_eq!(end(&client, "t").await, Status::Failed);
@@ -174,14 +174,17 @@ async fn a_service_says_when_to_come_back_and_a_handler_that_panics_has_failed()
     assert_eq!(end(&client, "t").await, Status::Completed);
     let attempts = stage.of("do a");
     assert_eq!(attempts.len(), 3);
-    assert!(attempts[1].at - attempts[0].at < wait, "a panic is tried again as the policy says");
     assert!(attempts[2].at - attempts[1].at >= wait, "the service is not called before that");
     let history = client.history("t", None, 100).await.unwrap().items;
-    let mut failed = history.iter().filter_map(|event| match &event.what {
-        Event::AttemptFailed { reason, .. } => Some(reason.as_str()),
+    let failed = history.iter().filter_map(|event| match &event.what {
+        Event::AttemptFailed { reason, retry_at, .. } => {
+            let micros = retry_at.0 - event.at.timestamp_micros();
+            Some((reason.as_str(), micros >= 800_000))
+        }
         _ => None,
     });
-    assert_eq!([failed.next(), failed.next()], [Some("the handler panicked"), Some("busy")]);
+    let as_asked = [("the handler panicked", false), ("busy", true)];
+    assert_eq!(failed.collect::<Vec<_>>(), as_asked, "a panic waits as the policy says");
     worker.drain().await;
 }
 

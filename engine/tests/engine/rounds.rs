@@ -10,7 +10,7 @@ use hansom_core::{
     Update, UpdateType, Workflow, Workflows,
 };
 use hansom_engine::{Client, IdReuse, StartRequest, Worker};
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde::{Deserialize, Serialize};
 
 use crate::crew::{Process, audit, count, parent, shared_out, sql, until};
@@ -129,7 +129,7 @@ async fn a_thousand_runs_follow_one_another_and_each_is_short() {
     client.start::<Rounds>("r", &Lap { of: 1_000, ..Lap::default() }).await.unwrap();
     let waiter = {
         let client = client.clone();
-        tokio::spawn(async move { client.result("r", 3 * SOON).await })
+        tokio::spawn(async move { client.result("r", PATIENCE).await })
     };
     client.signal("r", &Word("end".to_owned()), None).await.unwrap();
     until("all are over", async || {

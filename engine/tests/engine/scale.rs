@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hansom_core::{Activity, ActivityError, Ctx, Event, Status, Workflow, Workflows};
 use hansom_engine::{Client, ClientError, HistoryEvent};
+use hansom_postgres::testing::PATIENCE;
 use sqlx::{Postgres, Transaction};
 
 use crate::crew::{self, audit, count, sql};
-use crate::kit::{Name, No, Roll, SOON, fresh};
+use crate::kit::{Name, No, Roll, fresh};
 use crate::plan::{Care, act, worker_of};
 use crate::stage::{Act, Stage, Unact};
 
@@ -92,7 +93,7 @@ async fn the_two_thousandth_step_costs_what_the_first_did_and_so_does_its_undo()
     check_flat(async |attempt| {
         let (id, before) = (format!("s{attempt}"), stage.story().len());
         client.start::<Steps>(&id, &STEPS).await.unwrap();
-        assert_eq!(client.result(&id, 6 * SOON).await.unwrap().status, Status::Failed);
+        assert_eq!(client.result(&id, PATIENCE).await.unwrap().status, Status::Failed);
         assert_eq!(client.describe(&id).await.unwrap().now.events, 4 * STEPS + 3);
         let names = |what: &str| (0..STEPS).map(|n| format!("{what} {n}")).collect::<Vec<_>>();
         let (mut done, undone) = (names("do"), names("undo"));
@@ -142,7 +143,7 @@ async fn call_roll(
     }))
     .await;
     assert!(!holds || held.take().is_none(), "somebody was told to wait");
-    let outcome = client.result(id, SOON).await.unwrap();
+    let outcome = client.result(id, PATIENCE).await.unwrap();
     let names: Vec<String> = outcome.output.unwrap().decode().unwrap();
     assert_eq!(names.len(), count);
     for sender in 0..SENDERS {

@@ -109,8 +109,8 @@ async fn a_timer_survives_its_worker_and_is_not_early() {
     let sql = sql(database.url()).await;
     let (one, client) = worker(&database, &world).await;
     // One falls due while nobody is there, one after somebody is there again.
-    client.start::<Trip>("soon", &Ride { patience_ms: 1_000 }).await.unwrap();
-    client.start::<Trip>("later", &Ride { patience_ms: 4_000 }).await.unwrap();
+    client.start::<Trip>("soon", &Ride { patience_ms: 3_000 }).await.unwrap();
+    client.start::<Trip>("later", &Ride { patience_ms: 8_000 }).await.unwrap();
     until("both are charged", async || count(&sql, "select count(*) from hansom.alarm").await == 2)
         .await;
     one.drain().await;

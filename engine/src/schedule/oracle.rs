@@ -13,6 +13,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::CronParser;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{Schedule, ScheduleError};
 
@@ -158,8 +159,18 @@ fn expected(fields: &[Field; 5], zone: Tz, after: DateTime<Utc>) -> DateTime<Utc
     next.min().unwrap()
 }
 
+fn config() -> ProptestConfig {
+    let mut config =
+        ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() };
+    // There it is red because of what has changed, and not by chance.
+    if std::env::var_os("CI").is_some() {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn every_line_is_due_when_another_implementation_says_so(

@@ -7,7 +7,7 @@ use hansom_engine::Client;
 
 use crate::crew::{Process, audit, count, parent, sql, until};
 use crate::kit::{SOON, fresh};
-use crate::plan::{Care, Plan, Planned, becomes, end, left, short, worker};
+use crate::plan::{Care, Plan, Planned, becomes, end, left, mortal_at, short, worker};
 use crate::stage::{Rule, Stage};
 
 fn careful(then: OnUnknown, probe: bool) -> Plan {
@@ -252,7 +252,7 @@ async fn a_step_that_took_five_workers_down_is_tried_again_when_a_person_says_so
     .await;
     assert_eq!(lives, 6, "five are lost, and the sixth lives");
     process.kill();
-    let (worker, client) = worker(&database, &stage).await;
+    let (worker, client) = mortal_at(database.url(), &stage).await;
     let now = client.describe("t").await.unwrap();
     assert_eq!((now.now.stuck.unwrap().reason, now.undo), ("poison", UndoStatus::Owed));
     client.retry("t", Some("the library is mended")).await.unwrap();
@@ -268,7 +268,7 @@ async fn a_process_that_takes_poison() {
     let Some(url) = parent() else { return };
     let stage = Stage::default();
     stage.always("do poison", Rule::Abort);
-    let (_worker, client) = crate::plan::worker_at(&url, &stage).await;
+    let (_worker, client) = mortal_at(&url, &stage).await;
     client.start::<Planned>("t", &Plan::default().act("x").act("poison")).await.unwrap();
     std::future::pending::<()>().await;
 }

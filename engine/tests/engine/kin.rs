@@ -8,7 +8,7 @@ use hansom_engine::ClientError;
 
 use crate::crew::{Process, audit, count, parent, shared_out, sql, until};
 use crate::kit::{SOON, fresh};
-use crate::plan::{Go, Plan, Planned, becomes, end, worker, worker_at};
+use crate::plan::{Go, Plan, Planned, becomes, end, mortal_at, worker};
 use crate::stage::{Rule, Stage};
 
 fn plan() -> Plan {
@@ -322,7 +322,7 @@ async fn families_outlive_the_workers_that_own_them() {
 async fn a_process_that_starts_families() {
     let Some(url) = parent() else { return };
     let stage = Stage::with_books(&sql(&url).await);
-    let (_worker, client) = worker_at(&url, &stage).await;
+    let (_worker, client) = mortal_at(&url, &stage).await;
     join_all((0..FAMILIES).map(family).map(async |(id, plan)| {
         client.start::<Planned>(&id, &plan).await.unwrap();
     }))

@@ -211,10 +211,20 @@ pub(crate) async fn act(ctx: &Ctx, name: &str, care: Care) -> Result<String, Act
     }
 }
 
-/// A worker that has these workflows.
+/// A worker that has these workflows, and lives through a pause of the whole machine.
 pub(crate) async fn worker_of(url: &str, stage: &Stage, workflows: Workflows) -> (Worker, Client) {
+    worker_with(Duration::from_secs(5), url, stage, workflows).await
+}
+
+/// The same with that lease: all workers of a database have one.
+pub(crate) async fn worker_with(
+    lease: Duration,
+    url: &str,
+    stage: &Stage,
+    workflows: Workflows,
+) -> (Worker, Client) {
     let pool = connect(url, 8).await.unwrap();
-    let settings = Settings { lease: LEASE, ..Settings::default() };
+    let settings = Settings { lease, ..Settings::default() };
     let registry = Registry::new(workflows, handlers(stage)).unwrap();
     let worker = Worker::start(pool, registry, settings).await.unwrap();
     let client = worker.client();
@@ -223,11 +233,12 @@ pub(crate) async fn worker_of(url: &str, stage: &Stage, workflows: Workflows) ->
 
 /// A worker that has [`Planned`].
 pub(crate) async fn worker(database: &TestDatabase, stage: &Stage) -> (Worker, Client) {
-    worker_at(database.url(), stage).await
+    worker_of(database.url(), stage, Workflows::default().with::<Planned>()).await
 }
 
-pub(crate) async fn worker_at(url: &str, stage: &Stage) -> (Worker, Client) {
-    worker_of(url, stage, Workflows::default().with::<Planned>()).await
+/// The same where one is killed, and soon taken over.
+pub(crate) async fn mortal_at(url: &str, stage: &Stage) -> (Worker, Client) {
+    worker_with(LEASE, url, stage, Workflows::default().with::<Planned>()).await
 }
 
 /// How it ended.

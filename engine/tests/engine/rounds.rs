@@ -13,9 +13,9 @@ use hansom_engine::{Client, IdReuse, StartRequest, Worker};
 use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde::{Deserialize, Serialize};
 
-use crate::crew::{Process, audit, count, parent, shared_out, sql, until};
+use crate::crew::{LEASE, Process, audit, count, parent, shared_out, sql, until};
 use crate::kit::{SOON, fresh};
-use crate::plan::{Care, act, end, worker_of};
+use crate::plan::{Care, act, end, worker_of, worker_with};
 use crate::stage::{Act, Stage, Unact};
 
 #[derive(Serialize, Deserialize)]
@@ -112,12 +112,16 @@ impl Workflow for Patron {
 }
 
 pub(crate) async fn worker(database: &TestDatabase, stage: &Stage) -> (Worker, Client) {
-    worker_at(database.url(), stage).await
+    worker_of(database.url(), stage, workflows()).await
 }
 
-async fn worker_at(url: &str, stage: &Stage) -> (Worker, Client) {
-    let workflows = Workflows::default().with::<Rounds>().with::<Relay>().with::<Patron>();
-    worker_of(url, stage, workflows).await
+/// Where one is killed, and soon taken over.
+async fn mortal_at(url: &str) -> (Worker, Client) {
+    worker_with(LEASE, url, &Stage::default(), workflows()).await
+}
+
+fn workflows() -> Workflows {
+    Workflows::default().with::<Rounds>().with::<Relay>().with::<Patron>()
 }
 
 #[tokio::test]
@@ -300,7 +304,7 @@ async fn a_loop_outlives_its_workers_and_loses_no_word() {
     let sql = sql(database.url()).await;
     let spawn = || Process::of(&database, "rounds::a_process_that_goes_round");
     let mut crew = vec![spawn(), spawn()];
-    let (starter, client) = worker(&database, &Stage::default()).await;
+    let (starter, client) = mortal_at(database.url()).await;
     client.start::<Rounds>("r", &Lap { of: 400, ..Lap::default() }).await.unwrap();
     starter.drain().await;
     let senders = join_all((0..3).map(async |sender| {
@@ -336,6 +340,6 @@ async fn a_loop_outlives_its_workers_and_loses_no_word() {
 #[ignore = "no test: the worker process of the test above"]
 async fn a_process_that_goes_round() {
     let Some(url) = parent() else { return };
-    let _worker = worker_at(&url, &Stage::default()).await;
+    let _worker = mortal_at(&url).await;
     std::future::pending::<()>().await;
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hansom_postgres::testing::PATIENCE;
@@ -82,6 +83,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) url: String,
     pub(crate) log: Log,
+    reader: JoinHandle<()>,
     /// How long it took until it listened.
     pub(crate) start: Duration,
 }
@@ -113,12 +115,12 @@ impl Process {
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let log = Log::default();
         let to = log.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 to.push(&line);
             }
         });
-        let mut process = Self { child, url: String::new(), log, start: Duration::ZERO };
+        let mut process = Self { child, url: String::new(), log, reader, start: Duration::ZERO };
         let look = || {
             let ended = process.child.try_wait().expect("it can be asked");
             assert!(ended.is_none(), "it ended before it listened: {:?}", process.log.lines());
@@ -152,10 +154,12 @@ impl Process {
         self.log.assert_calm();
     }
 
-    /// Waits for its end.
+    /// Waits for its end; all that it said until then is in its log.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = until("it ends", || {
             let ended = self.child.try_wait().expect("it can be asked");
+            // Who reads the log may be behind.
+            let ended = ended.filter(|_| self.reader.is_finished());
             async move { ended }
         });
         let status = status.await;

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
@@ -60,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     http: reqwest::Client,
     log: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Server {
@@ -113,6 +115,15 @@ impl Server {
         self.log.lock().expect("nobody panics with it").clone()
     }
 
+    /// Waits until it has logged this.
+    pub(crate) async fn until_logged(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "no {text:?} in {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
     }
@@ -150,14 +161,14 @@ impl Server {
         };
         let kept = Arc::new(Mutex::new(said));
         let to = Arc::clone(&kept);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 let mut kept = to.lock().expect("nobody panics with it");
                 kept.push_str(&line);
                 kept.push('\n');
             }
         });
-        Self { child, url, http: http(), log: kept }
+        Self { child, url, http: http(), log: kept, reader }
     }
 
     pub(crate) fn ask(&self, args: &[&str]) -> Output {
@@ -177,10 +188,13 @@ impl Server {
         assert!(status.expect("kill runs").success());
     }
 
+    /// Waits for its end; all that it said until then is in its log.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+            let status = self.child.try_wait().expect("it can be asked");
+            // Who reads the log may be behind.
+            if let Some(status) = status.filter(|_| self.reader.is_finished()) {
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(20));

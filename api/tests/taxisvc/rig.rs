@@ -14,7 +14,7 @@ use hansom_activities::breaker::BreakerSettings;
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use tower::ServiceExt;
 
 pub(crate) struct Rig {
@@ -159,6 +159,14 @@ impl Rig {
             .fetch_all(&self.pool)
             .await
             .expect("it answers")
+    }
+
+    /// Until it is rolled back nobody writes into the payment ledger.
+    pub(crate) async fn hold_ledger(&self) -> Transaction<'static, Postgres> {
+        let mut holding = self.pool.begin().await.expect("it answers");
+        let lock = sqlx::raw_sql("lock table taxisvc.payment in exclusive mode");
+        lock.execute(&mut *holding).await.expect("it is locked");
+        holding
     }
 
     /// Kind and amount of every entry of the payment ledger.

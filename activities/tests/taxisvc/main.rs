@@ -4,12 +4,13 @@ mod owner;
 mod queries;
 mod rig;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hansom_activities::faults::Faults;
 use hansom_activities::page::Page;
 use hansom_activities::taxisvc::drive::DriveStatus;
 use hansom_core::{Attempt, Failure, Handler};
+use hansom_postgres::testing::PATIENCE;
 use hansom_workflows::taxi_call::{
     CallId, CallStatus, ChargeFare, Fare, PayId, PaymentDeclined, RegisterCall, RequestDrive,
 };
@@ -111,12 +112,19 @@ async fn a_service_that_is_down_does_nothing() {
 #[tokio::test]
 async fn a_slow_service_goes_on_when_its_caller_has_given_up() {
     let rig = rig().await;
-    let latency = Duration::from_millis(200);
-    rig.faults.set(Faults { latency, ..Faults::default() });
-    let charging = rig.charge();
-    assert!(tokio::time::timeout(Duration::from_millis(20), charging).await.is_err());
+    // It gets no further than the ledger while its caller is there.
+    let mut holding = rig.pool.begin().await.expect("it answers");
+    let lock = sqlx::raw_sql("lock table taxisvc.payment in exclusive mode");
+    lock.execute(&mut *holding).await.expect("it is locked");
+    tokio::select! {
+        answer = rig.charge() => panic!("it answered: {answer:?}"),
+        () = rig.waiting(1) => {}
+    }
     assert!(rig.ledger().await.is_empty());
+    holding.rollback().await.expect("it is let go");
+    let patience = Instant::now() + PATIENCE;
     while rig.events().await.is_empty() {
+        assert!(Instant::now() < patience, "it does not go on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(rig.ledger().await, ledger([("charge", 200_000)]));

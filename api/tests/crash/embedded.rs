@@ -95,7 +95,8 @@ fn is_alive(pid: u32) -> bool {
 
 /// Calls that are paid, with attempts to find a driver under way; one is too far for any.
 async fn place(api: &Api) {
-    api.fault("drive", json!({ "latency_ms": 2_000 })).await;
+    // Longer than any attempt may take: until then each is under way. A restart forgets it.
+    api.fault("drive", json!({ "latency_ms": 60_000 })).await;
     for distance in [10, 20, 30, 101] {
         let ask = json!({ "userId": 1, "userName": "nana", "distance": distance });
         let answer = api.post("/calls", ask).await.expect("it is there");

@@ -1,9 +1,10 @@
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::books;
 use crate::history::History;
 use crate::load::{Plan, Ride};
-use crate::process::until;
+use crate::process::{Process, until};
 use crate::town::{Api, Town, unlock};
 
 /// The default.
@@ -33,6 +34,34 @@ async fn cancel(api: &Api, rides: &mut [Ride]) {
     }
 }
 
+/// Stops it while charges are under way; answers the calls that were placed at the other one, and
+/// those that it was caught at.
+async fn fall_asleep(
+    town: &Town,
+    sleeper: &Process,
+    heir: &Api,
+) -> (Vec<JoinHandle<Vec<Ride>>>, Vec<i64>) {
+    let worker = sleeper.worker();
+    Api::to(&sleeper.url).fault("payment", json!({ "latency_ms": 300 })).await;
+    let mut placing = Vec::new();
+    loop {
+        let api = heir.clone();
+        placing.push(tokio::spawn(async move { place(&api, 12).await }));
+        until("charges of the one are under way", async || {
+            (town.in_flight(&worker, "charge_fare").await.len() >= 2).then_some(())
+        })
+        .await;
+        sleeper.signal("-STOP");
+        let caught = town.in_flight(&worker, "charge_fare").await;
+        if !caught.is_empty() {
+            return (placing, caught);
+        }
+        // It fell asleep too late.
+        sleeper.signal("-CONT");
+        assert!(placing.len() < 20, "it is never caught");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_slept_past_its_lease_writes_nothing_with_its_old_identity_and_joins_anew() {
     let town = Town::new().await;
@@ -42,24 +71,16 @@ async fn a_server_that_slept_past_its_lease_writes_nothing_with_its_old_identity
     town.shared_by(&[&sleeper, &heir]).await;
     let (buried, api) = (sleeper.worker(), Api::to(&heir.url));
     // Its charges are on their way when it falls asleep, and arrive when it wakes up.
-    Api::to(&sleeper.url).fault("payment", json!({ "latency_ms": 500 })).await;
-    let placing = tokio::spawn({
-        let api = api.clone();
-        async move { place(&api, 12).await }
-    });
-    until("charges of the one are under way", async || {
-        (town.in_flight(&buried, "charge_fare").await.len() >= 2).then_some(())
-    })
-    .await;
-    sleeper.signal("-STOP");
-    let caught = town.in_flight(&buried, "charge_fare").await;
-    assert!(!caught.is_empty(), "it fell asleep too late");
+    let (placing, caught) = fall_asleep(&town, &sleeper, &api).await;
     let line = heir.log.until("buried").await;
     assert_eq!(line.field("worker"), buried);
     town.shared_by(&[&heir]).await;
 
     // All of it comes to its end before the sleeper wakes up, half of it with a refund.
-    let mut rides = placing.await.expect("the calls are answered");
+    let mut rides = Vec::new();
+    for placing in placing {
+        rides.append(&mut placing.await.expect("the calls are answered"));
+    }
     cancel(&api, &mut rides).await;
     books::close_all(&town.books, &api, &rides).await;
     books::check(&town.books, &api, &rides).await;
@@ -78,7 +99,9 @@ async fn a_server_that_slept_past_its_lease_writes_nothing_with_its_old_identity
     until("it has a new name", async || (sleeper.worker() != buried).then_some(())).await;
     town.shared_by(&[&sleeper, &heir]).await;
 
-    let mut more = place(&Api::to(&sleeper.url), 12).await;
+    let awake = Api::to(&sleeper.url);
+    awake.fault("payment", json!({})).await;
+    let mut more = place(&awake, 12).await;
     cancel(&api, &mut more).await;
     rides.append(&mut more);
     books::close_all(&town.books, &api, &rides).await;

@@ -8,6 +8,8 @@
 
 mod a14;
 mod books;
+#[path = "../canary/mod.rs"]
+mod canary;
 mod draining;
 mod embedded;
 mod history;

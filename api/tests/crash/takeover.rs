@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::books;
+use crate::canary::Canary;
 use crate::history::workflow_id;
 use crate::load::{Load, slow_down};
 use crate::process::until;
@@ -57,6 +58,7 @@ async fn when_one_of_two_servers_is_killed_the_other_moves_its_sagas_on_within_t
     .await;
     let before = losses(&town.books, &caught).await;
     let of_doomed = doomed.log.clone();
+    let canary = Canary::start();
     doomed.kill();
     let killed = Instant::now();
     load.go_to(&[&heir.url]);
@@ -76,8 +78,10 @@ async fn when_one_of_two_servers_is_killed_the_other_moves_its_sagas_on_within_t
         first.as_millis(),
         all.as_millis()
     );
-    assert!(all < PROMISED);
     town.shared_by(&[&heir]).await;
+    // Nobody can promise what a machine does that stands still.
+    let stood_still = canary.late(killed, killed + all);
+    assert!(all - stood_still < PROMISED, "{all:?}, and the machine stood still {stood_still:?}");
     let buried = heir.log.all("buried");
     assert_eq!(buried.len(), 1);
     assert_eq!(buried[0].field("worker"), worker);

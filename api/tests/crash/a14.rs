@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::books;
 use crate::history::{History, Spent, Step};
 use crate::process::until;
-use crate::town::{Api, Town, rows, unlock};
+use crate::town::{Api, Town, lock, rows, unlock};
 
 const LEASE: &str = "1s";
 
@@ -52,7 +52,8 @@ async fn killed_between_charge_and_drive_it_finds_one_driver_and_charges_no_seco
     let api = Api::to(&server.url);
     assert_one_of_each(&town, &api).await;
     let charge = History::of_call(&api, id).await.step("charge_fare").expect("it was paid");
-    assert_eq!(charge.spent, [], "what was answered before is not asked again");
+    let lost = charge.spent.iter().any(|(_, spent)| *spent == Spent::Lost);
+    assert!(!lost, "what was answered before is not asked again: {charge:?}");
     server.log.assert_calm();
 }
 
@@ -62,6 +63,7 @@ async fn killed_between_a_charge_and_its_record_it_asks_again_and_charges_no_sec
     let server = town.serve(LEASE).await;
     let api = Api::to(&server.url);
     let ledger = town.lock("taxisvc.payment").await;
+    let journal = town.connect().await;
     let placing = tokio::spawn({
         let api = api.clone();
         async move { call(&api).await }
@@ -71,8 +73,9 @@ async fn killed_between_a_charge_and_its_record_it_asks_again_and_charges_no_sec
         (town.count(waiting).await > 0).then_some(())
     })
     .await;
-    // From here on the engine cannot write down what comes of it.
-    let journal = town.lock("hansom.fence").await;
+    // From here on the engine cannot write down what comes of it: well before the charge is given
+    // up on, after 610 ms.
+    let journal = lock(journal, "hansom.fence").await;
     unlock(ledger).await;
     until("it is charged", async || {
         (town.count("taxisvc.payment where kind = 'charge'").await == 1).then_some(())

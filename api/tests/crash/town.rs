@@ -120,10 +120,12 @@ impl Town {
 
     /// A table that nobody else changes until this is let go with [`unlock`].
     pub(crate) async fn lock(&self, table: &str) -> PgConnection {
-        let mut connection = PgConnection::connect(&self.url).await.expect("the database answers");
-        let lock = AssertSqlSafe(format!("begin; lock table {table} in exclusive mode"));
-        sqlx::raw_sql(lock).execute(&mut connection).await.expect("it is locked");
-        connection
+        lock(self.connect().await, table).await
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.expect("the database answers")
     }
 
     /// How many rows there are of a table, or of some.
@@ -131,6 +133,13 @@ impl Town {
         let counted: Vec<(i64,)> = rows(&self.books, &format!("select count(*) from {what}")).await;
         counted[0].0
     }
+}
+
+/// As [`Town::lock`], where connecting would take too long.
+pub(crate) async fn lock(mut connection: PgConnection, table: &str) -> PgConnection {
+    let lock = AssertSqlSafe(format!("begin; lock table {table} in exclusive mode"));
+    sqlx::raw_sql(lock).execute(&mut connection).await.expect("it is locked");
+    connection
 }
 
 /// Lets go of what [`Town::lock`] holds.

@@ -36,8 +36,7 @@ async fn b2_calls_are_accepted_while_no_taxi_can_be_reached_and_reach_them_later
     for call in 1..=3 {
         let placed = server.post("/calls", asked_by(member)).await;
         assert_eq!(placed.status, 201, "{placed:?}");
-        let shown = server.get(&format!("/calls/{call}")).await;
-        assert_eq!(shown.body["callStatus"], "택시호출", "{shown:?}");
+        server.until(&format!("/calls/{call}"), |call| call["callStatus"] == "택시호출").await;
     }
     assert_eq!(server.get("/calls").await.body["page"]["totalElements"], 3);
     assert_eq!(server.get("/taxis").await.status, 503);

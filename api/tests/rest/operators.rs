@@ -140,7 +140,7 @@ async fn a_deadline_cancels_and_undoes_what_is_still_open() {
     assert_eq!(rig.post("/v1/workflows", body("named", time)).await.status, 201);
     let named = rig.get("/v1/workflows/named").await.body;
     assert_eq!(named["deadline"], "2100-01-31T03:00:00Z");
-    assert_eq!(rig.post("/v1/workflows", body("near", "200ms")).await.status, 201);
+    assert_eq!(rig.post("/v1/workflows", body("near", "3s")).await.status, 201);
     let near = rig.until("near", |trip| trip["status"] == "cancelled").await;
     assert_eq!(near["undo"], "done");
     let history = rig.get("/v1/workflows/near/history").await.body;

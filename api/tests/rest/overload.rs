@@ -57,7 +57,9 @@ async fn starts_are_refused_while_there_is_too_much_to_do_and_what_was_accepted_
     for (n, _) in &accepted {
         let id = format!("t{n}");
         if n != cancelled {
-            rig.until(&id, |trip| trip["activities"] == json!([]) && trip["events"] == 3).await;
+            // More than these three, where an attempt took too long and was made again.
+            let waits = |trip: &Value| trip["activities"] == json!([]);
+            rig.until(&id, |trip| waits(trip) && trip["events"].as_u64() >= Some(3)).await;
             rig.post_nothing(&format!("/v1/workflows/{id}/signals/go")).await;
         }
         let end = rig.get(&format!("/v1/workflows/{id}/result?wait=30s")).await;
@@ -89,11 +91,11 @@ async fn breaker(rig: &Rig, activity: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_breaker_is_seen_and_holds_attempts_back_until_its_service_has_recovered() {
-    let open = Duration::from_secs(2);
+    let open = Duration::from_secs(10);
     let settings = BreakerSettings { open, ..BreakerSettings::default() };
     let rig = Rig::set_up(&Setup { breaker: Some(settings), ..Setup::default() }).await;
     assert_eq!(breaker(&rig, "book").await, Value::Null);
-    let settings = json!({ "slow": "610ms", "window": "10s", "calls": 20, "failed_percent": 30, "open": "2s" });
+    let settings = json!({ "slow": "610ms", "window": "10s", "calls": 20, "failed_percent": 30, "open": "10s" });
     let closed = json!({
         "service": "bank", "state": "closed", "calls": 0, "failed": 0, "retry_at": null,
         "settings": settings,

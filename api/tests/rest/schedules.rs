@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
+use chrono::{Timelike as _, Utc};
 use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -97,7 +98,10 @@ async fn a_schedule_is_created_once_shown_changed_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_paused_fired_by_hand_and_made_up_for() {
     let rig = Rig::start().await;
-    let paused = books(&json!({ "paused": true, "note": "not yet", "spec": "every 1h" }));
+    // It is due by itself half an hour from now, when all of this is over.
+    let phase = (Utc::now().minute() + 30) % 60;
+    let spec = format!("every 1h phase {phase}m");
+    let paused = books(&json!({ "paused": true, "note": "not yet", "spec": spec }));
     let paused = rig.post("/v1/schedules", paused).await.body;
     assert_eq!((&paused["paused"], &paused["note"]), (&json!(true), &json!("not yet")));
     let resumed = rig.post("/v1/schedules/books/resume", "{}").await.body;
@@ -114,7 +118,8 @@ async fn it_is_paused_fired_by_hand_and_made_up_for() {
     let listed = rig.get("/v1/workflows?label.schedule=books").await.body;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     let range = json!({
-        "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T05:00:00Z", "overlap": "allow_all",
+        "from": format!("2026-01-01T00:{phase:02}:00Z"),
+        "to": format!("2026-01-01T05:{phase:02}:00Z"), "overlap": "allow_all",
     });
     let made_up = rig.post("/v1/schedules/books/backfill", range.to_string()).await;
     assert_eq!((made_up.status, &made_up.body["fires"]), (202, &json!(6)));

@@ -1,7 +1,6 @@
 //! Remote workers, as they see it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hansom_postgres::testing::PATIENCE;
@@ -131,14 +130,15 @@ async fn a_draining_server_hands_nothing_out_and_takes_answers() {
     let rig = Rig::start_with(&["charge"]).await;
     rig.start_trip("a", 1).await;
     let task = claim(&rig, "charge").await;
-    let api = Arc::clone(&rig.api);
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        api.begin_drain();
-    });
     let begun = Instant::now();
     let ask = json!({"queue": "charge", "worker": "w", "wait": "60s"});
-    let waited = post(&rig, "/v1/tasks/claim", ask.clone()).await;
+    let drain = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rig.api.begin_drain();
+    };
+    // However long the second takes, the claim is looked at first: it is not refused.
+    let claim = post(&rig, "/v1/tasks/claim", ask.clone());
+    let (waited, ()) = tokio::join!(biased; claim, drain);
     assert_eq!((waited.status, &waited.body), (200, &json!({"tasks": []})));
     assert!(begun.elapsed() < Duration::from_secs(30));
     let refused = post(&rig, "/v1/tasks/claim", ask).await;

@@ -80,7 +80,7 @@ impl Worker {
     /// Told to stop, it finishes what it holds and ends.
     fn stop(mut self) {
         self.signal("-TERM");
-        let end = Instant::now() + Duration::from_secs(15);
+        let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().expect("it can be asked") {
                 assert!(status.success(), "{status}");
@@ -136,7 +136,7 @@ async fn a_worker_that_is_killed_in_the_middle_is_followed_by_another_and_the_sa
     drop(doomed);
     let other = Worker::start(&server, &[]);
     arrive(&server, "trip-1");
-    let (exit, said) = server.says(&["wf", "result", "trip-1", "--wait", "30s"]);
+    let (exit, said) = server.says(&["wf", "result", "trip-1", "--wait", "60s"]);
     assert_eq!(exit, Some(0), "{said}");
     let begun = other.said("begins");
     assert!(begun[0].contains("mark_call attempt 2 of"), "{begun:?}");
@@ -159,7 +159,7 @@ async fn a_slow_worker_hears_that_it_is_too_late() {
     let other = Worker::start(&server, &[]);
     other.until_says("attempt 2 of");
     arrive(&server, "trip-1");
-    assert_eq!(server.says(&["wf", "result", "trip-1", "--wait", "30s"]).0, Some(0));
+    assert_eq!(server.says(&["wf", "result", "trip-1", "--wait", "60s"]).0, Some(0));
     slow.until_says("lost: it was too late");
     assert!(slow.said(": answered").is_empty());
     slow.stop();

@@ -7,9 +7,6 @@ use serde_json::{Map, Value};
 /// A load lasts so much shorter than it says.
 pub(crate) const SHORTER: u32 = 20;
 
-/// … and of so many clients there is one: a debug build on a small machine is slow.
-pub(crate) const FEWER: usize = 4;
-
 /// What is done when it is typed.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -103,8 +100,7 @@ fn siege(words: &[String]) -> Result<Load, String> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if let Some(text) = word.strip_prefix("-c") {
-            let typed: usize = text.parse().map_err(|_| format!("{word}: no number"))?;
-            clients = Some(typed.div_ceil(FEWER));
+            clients = Some(text.parse().map_err(|_| format!("{word}: no number"))?);
         } else if let Some(text) = word.strip_prefix("-t") {
             time = Some(shortened(text)?);
         } else if let Some(text) = word.strip_prefix("--delay=") {

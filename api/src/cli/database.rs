@@ -14,6 +14,9 @@ use crate::nearest::nearest;
 /// How long a database may take to answer the first time.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
+/// How long connections may take to be closed.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// Connections of one process: its lanes, its API, and the bundled services.
 const MAX_CONNECTIONS: u32 = 20;
 
@@ -36,6 +39,12 @@ pub(crate) async fn open(url: &str) -> Result<PgPool, CliError> {
     drop(probe(url).await?);
     let pool = hansom_engine::connect(url, MAX_CONNECTIONS).await;
     pool.map_err(|error| refused(url, &error))
+}
+
+/// Closes what [`open`] has opened. What was cut and never answers is left to its server.
+pub(crate) async fn close(pool: &PgPool) {
+    // Late is as good as never: the process ends.
+    let _ = tokio::time::timeout(GOODBYE, pool.close()).await;
 }
 
 async fn probe(url: &str) -> Result<PgConnection, CliError> {

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), CliError> {
             },
         };
         if served.is_ok() {
-            pool.close().await;
+            database::close(&pool).await;
         }
         served
     };

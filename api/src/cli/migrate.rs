@@ -20,6 +20,6 @@ pub(crate) async fn run(args: &MigrateArgs) -> Result<(), CliError> {
     let url = database::required_url(&config.database)?;
     let pool = database::open(url).await?;
     let migrated = database::migrate(&pool, config.database.partitions).await;
-    pool.close().await;
+    database::close(&pool).await;
     migrated
 }

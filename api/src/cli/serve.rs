@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), CliError> {
     tracing::info!(%address, landscape = config.landscape.as_deref(), "server.ready");
     let served = node.serve(listener, stop).await;
     if served.is_ok() {
-        pool.close().await;
+        database::close(&pool).await;
     }
     served
 }

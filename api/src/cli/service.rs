@@ -65,7 +65,7 @@ async fn serve(
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(async move { stop.received().await });
     let served = serving.await;
-    pool.close().await;
+    database::close(&pool).await;
     served.map_err(|error| {
         CliError::new(Exit::Unexpected, "the service stopped").cause(error.to_string())
     })

@@ -18,6 +18,7 @@
 
 use std::io::ErrorKind;
 use std::str::FromStr;
+use std::task::Context;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -39,6 +40,9 @@ const RESTS: Duration = Duration::from_secs(16);
 
 /// Longer than a connection is waited for, and a statement is let run by the server.
 const ENDS: Duration = Duration::from_secs(30);
+
+/// A row, or how many were changed.
+type Given = Either<PgQueryResult, PgRow>;
 
 /// Connections that are shared, by statements that end.
 #[derive(Clone, Debug)]
@@ -93,15 +97,13 @@ impl Pool {
         &self,
         ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        let mut held = Held(None);
+        let mut held = Held::default();
         let asked = async {
-            let connection = held.0.insert(self.pool.acquire().await?);
+            let connection = held.connection.insert(self.pool.acquire().await?);
             ask(connection).await
         };
-        match timeout(self.limit, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(held.cut()),
-        }
+        let answer = timeout(self.limit, asked).await;
+        held.answered(answer.map_err(|_| Silence))
     }
 
     fn options(&self) -> PgConnectOptions {
@@ -109,24 +111,68 @@ impl Pool {
     }
 }
 
+/// Nothing was heard for too long.
+struct Silence;
+
 /// A connection that goes back to its pool: not without a limit, as by itself.
-struct Held(Option<PoolConnection<Postgres>>);
+#[derive(Default)]
+struct Held {
+    connection: Option<PoolConnection<Postgres>>,
+    /// Its statement has ended.
+    at_rest: bool,
+}
 
 impl Held {
-    /// Nothing was heard for too long.
-    fn cut(mut self) -> sqlx::Error {
-        if let Some(mut connection) = self.0.take() {
-            connection.close_on_drop();
+    fn of(connection: PoolConnection<Postgres>) -> Self {
+        Self { connection: Some(connection), at_rest: false }
+    }
+
+    /// Performs a statement, and hands on its rows for as long as somebody reads.
+    async fn read<'q>(
+        &mut self,
+        query: impl Execute<'q, Postgres> + 'q,
+        limit: Duration,
+        to: &mpsc::Sender<Result<Given, sqlx::Error>>,
+    ) -> Result<Result<(), sqlx::Error>, Silence> {
+        let Some(connection) = &mut self.connection else { return Ok(Ok(())) };
+        let mut rows = connection.fetch_many(query);
+        loop {
+            match timeout(limit, rows.try_next()).await.map_err(|_| Silence)? {
+                Ok(Some(row)) => {
+                    if to.send(Ok(row)).await.is_err() {
+                        // Nobody reads on.
+                        return Ok(Ok(()));
+                    }
+                }
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            }
         }
-        sqlx::Error::Io(ErrorKind::TimedOut.into())
+    }
+
+    /// What the statement came to; its connection is of use again unless nothing was heard.
+    fn answered<T>(
+        mut self,
+        answer: Result<Result<T, sqlx::Error>, Silence>,
+    ) -> Result<T, sqlx::Error> {
+        self.at_rest = answer.is_ok();
+        answer.unwrap_or_else(|Silence| {
+            if let Some(mut connection) = self.connection.take() {
+                connection.close_on_drop();
+            }
+            Err(sqlx::Error::Io(ErrorKind::TimedOut.into()))
+        })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (connection, runtime) = (self.0.take(), Handle::try_current());
-        if let (Some(mut connection), Ok(runtime)) = (connection, runtime) {
-            runtime.spawn(timeout(ENDS, connection.return_to_pool()));
+        let Some(mut connection) = self.connection.take() else { return };
+        let back = connection.return_to_pool();
+        // sqlx asks it twice whether it answers.
+        let limit = if self.at_rest { 2 * ANSWERS } else { ENDS };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(limit, back));
         }
     }
 }
@@ -174,34 +220,32 @@ fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
 
-    fn fetch_many<'e, 'q: 'e, E>(
-        self,
-        query: E,
-    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Given, sqlx::Error>>
     where
         E: 'q + Execute<'q, Postgres>,
     {
         let (to, mut rows) = mpsc::channel(1);
-        let pool = self.clone();
-        let reading = async move {
-            let mut held = Held(Some(in_time(pool.limit, pool.pool.acquire()).await?));
-            let Some(connection) = &mut held.0 else { return Ok(()) };
-            let mut read = connection.fetch_many(query);
-            loop {
-                let Ok(row) = timeout(pool.limit, read.try_next()).await else {
-                    drop(read);
-                    return Err(held.cut());
-                };
-                let Some(row) = row? else { return Ok(()) };
-                // An error says that nobody reads on.
-                if to.send(Ok(row)).await.is_err() {
-                    return Ok(());
+        let (pool, failed) = (self.clone(), to.clone());
+        let read = async move {
+            let mut held = Held::of(in_time(pool.limit, pool.pool.acquire()).await?);
+            let ended = held.read(query, pool.limit, &to).await;
+            held.answered(ended)
+        };
+        // Whoever waits for a row reads on.
+        let mut reading = Box::pin(
+            async move {
+                if let Err(error) = read.await {
+                    // An error says that nobody wants to know.
+                    let _ = failed.send(Err(error)).await;
                 }
             }
+            .fuse(),
+        );
+        let next = move |cx: &mut Context<'_>| {
+            let _ = reading.poll_unpin(cx);
+            rows.poll_recv(cx)
         };
-        let rows = stream::poll_fn(move |cx| rows.poll_recv(cx));
-        let failed = reading.into_stream().filter_map(async |read| read.err().map(Err));
-        stream::select(rows, failed).boxed()
+        stream::poll_fn(next).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(

@@ -106,14 +106,13 @@ impl Membership {
 
     /// Runs until the worker stops, which `stop` says; then hands everything over.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
-        let beat = self.settings.lease / 3;
-        let mut looked = Instant::now();
+        let (mut wait, mut looked) = (self.pace(true), Instant::now());
         loop {
             tokio::select! {
                 _ = &mut stop => break,
                 () = self.notices.fenced.notified() => self.again().await,
                 () = self.notices.partitions.notified() => {}
-                () = tokio::time::sleep(beat) => {}
+                () = tokio::time::sleep(wait) => {}
             }
             // Who was stopped with its lanes cannot tell by the time whether they are dead.
             let was_awake = looked.elapsed() < self.settings.lease * 2 / 3;
@@ -124,11 +123,11 @@ impl Membership {
                 self.hub.set_ready(false);
                 continue;
             }
-            if let Err(error) = self.tick().await {
+            let ticked = self.tick().await;
+            wait = self.pace(ticked.is_ok());
+            self.hub.set_ready(ticked.is_ok());
+            if let Err(error) = ticked {
                 tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
-                self.hub.set_ready(false);
-            } else {
-                self.hub.set_ready(true);
             }
         }
         self.leave().await;
@@ -145,8 +144,14 @@ impl Membership {
 
     /// Says that it lives, soon enough to say so again before it is not believed.
     async fn beat(&self) -> Result<Option<Timestamp>, sqlx::Error> {
-        let limit = (self.settings.lease / 3).max(ANSWERS);
+        // A connection that was cut at rest is found out, and replaced, in no less.
+        let limit = (self.settings.lease / 3).max(2 * ANSWERS);
         worker::beat(&self.pool.within(limit), self.worker).await
+    }
+
+    /// When it says so next: soon where it was not heard.
+    fn pace(&self, heard: bool) -> Duration {
+        self.settings.lease / if heard { 3 } else { 10 }
     }
 
     /// Joins under a name that nobody has buried.
@@ -278,17 +283,19 @@ impl Membership {
 
     /// Waits for lanes, and goes on saying that this worker lives; not while one of them is dead.
     async fn while_alive(&self, waits: Vec<oneshot::Receiver<()>>) {
-        let all = futures_util::future::join_all(waits);
+        let (all, mut wait) = (futures_util::future::join_all(waits), self.pace(true));
         tokio::pin!(all);
         loop {
             tokio::select! {
                 _ = &mut all => return,
-                () = tokio::time::sleep(self.settings.lease / 3) => {
+                () = tokio::time::sleep(wait) => {
+                    wait = self.pace(true);
                     if !self.hub.lanes_live(self.settings.lease) {
                         tracing::error!(worker = %self.worker, "lane_dead");
                         self.hub.set_ready(false);
                     } else if let Err(error) = self.beat().await {
                         tracing::warn!(worker = %self.worker, %error, "heartbeat_failed");
+                        wait = self.pace(false);
                     }
                 }
             }

@@ -17,6 +17,7 @@ mod watch;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::runtime::Handle;
@@ -104,7 +105,7 @@ impl Worker {
         let watch = watch::run(own.clone(), Arc::clone(&hub), settings.lease);
         let joined = Membership::join(
             // Nobody else's connections have to be found cut before it says that it lives.
-            pool.beside(1),
+            pool.beside(1).within(settings.lease.max(Duration::from_secs(5))),
             Arc::clone(&hub),
             Arc::clone(&registry),
             clock,

@@ -10,8 +10,9 @@
 //!   for longer never will: the connection is closed, and its statement is an error that says
 //!   nothing about what became of it.
 //! * *It is given back in the middle of a statement*, because nobody waits for that any more. It is
-//!   as long out of use as the server lets the statement run, so that the server never has more of
-//!   them than a pool has connections; then it is closed.
+//!   as long out of use as the server lets the statement run, so that statements that were given up
+//!   do not pile up there; then it is closed. Only those with a limit below the server's own, as
+//!   a heartbeat has, may still run when the next one is asked.
 //!
 //! Owners commit, and transactional attempts run, on connections of their own, with limits of their
 //! own.

@@ -1,10 +1,34 @@
 //! The number of a card, which is nobody's business.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rig::{Rig, accept};
 
 const NUMBER: &str = "4929-1357-2468-8642";
+/// What nobody may be shown: any two neighbouring groups, together or beside a mask. Four digits
+/// alone would be found in times and ids, which are full of digits.
+const SECRET: [&str; 10] = [
+    "4929-1357",
+    "49291357",
+    "1357-2468",
+    "13572468",
+    "2468-8642",
+    "24688642",
+    "*1357",
+    "1357-*",
+    "*-1357",
+    "2468-*",
+];
+
+fn secret(text: &str) -> Option<&'static str> {
+    SECRET.into_iter().find(|part| text.contains(part))
+}
+
+/// The end of a masked number, or of a token.
+fn shows_the_end(shown: &Value) -> bool {
+    let text = shown.to_string();
+    text.contains("****-8642") || text.contains("_8642")
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_a_card_is_in_no_table_but_the_membership_s_and_in_no_answer() {
@@ -52,9 +76,9 @@ async fn the_number_of_a_card_is_in_no_table_but_the_membership_s_and_in_no_answ
         "/v1/views/taxi_service_infos",
         "/page/feed/anycall/now",
     ] {
-        let shown = rig.until(path, |shown| shown.to_string().contains("8642")).await;
+        let shown = rig.until(path, shows_the_end).await;
         let text = shown.to_string();
-        assert!(!text.contains("1357") && !text.contains("2468"), "{path}: {text}");
+        assert_eq!(secret(&text), None, "{path}: {text}");
     }
     rig.stop().await;
 }
@@ -89,7 +113,7 @@ async fn a_number_that_is_refused_is_not_repeated() {
         ];
         for answer in refused {
             assert_eq!((answer.status, &answer.body["field"]), (400, &json!("/creditCardNumber")));
-            assert!(!answer.body.to_string().contains("1357"), "{}", answer.body);
+            assert_eq!(secret(&answer.body.to_string()), None);
         }
     }
     rig.stop().await;

@@ -15,10 +15,13 @@ as_root() {
 install() {
   if command -v apt-get >/dev/null; then
     say "installing $1 with apt-get"
-    as_root apt-get update -qq </dev/null || return 1
+    # Others may be installing as well, and mirrors have bad moments.
+    patient="-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300"
+    # shellcheck disable=SC2086 # several options
+    as_root apt-get $patient update -qq </dev/null || return 1
     # shellcheck disable=SC2086 # several packages
     as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-      apt-get install -y -qq --no-install-recommends $1 </dev/null >&2
+      apt-get $patient install -y -qq --no-install-recommends $1 </dev/null >&2
   elif command -v dnf >/dev/null; then
     say "installing $2 with dnf"
     # shellcheck disable=SC2086

@@ -75,7 +75,7 @@ pub(crate) async fn done<A: Activity>(handler: &impl Handler<A>, ask: A) -> A::O
 }
 
 /// Asks eight times at once, and expects it to be done each time.
-pub(crate) async fn eight_at_once<A, H>(handler: &H, ask: &A)
+pub(crate) async fn eight_at_once<A, H>(handler: &H, ask: &A) -> Vec<A::Output>
 where
     A: Activity + Clone,
     H: Handler<A> + Clone,
@@ -83,9 +83,11 @@ where
     let mut asking = JoinSet::new();
     for _ in 0..8 {
         let (handler, ask) = (handler.clone(), ask.clone());
-        asking.spawn(async move { handler.handle(ask, cx()).await.is_ok() });
+        asking.spawn(async move { handler.handle(ask, cx()).await.ok() });
     }
-    assert_eq!(asking.join_all().await, [true; 8]);
+    let done: Vec<_> = asking.join_all().await.into_iter().flatten().collect();
+    assert_eq!(done.len(), 8);
+    done
 }
 
 impl Rig {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(5);
 
 /// Less is what a busy machine is always late by.
-const LATE: Duration = Duration::from_millis(50);
+pub(crate) const LATE: Duration = Duration::from_millis(50);
 
 /// From when it was to wake up until it did.
 type Pause = (Instant, Instant);

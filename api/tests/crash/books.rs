@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -68,7 +69,8 @@ pub(crate) async fn close_all(books: &PgPool, api: &Api, rides: &[Ride]) {
         .await;
         let left = driving.iter().filter(|(call, _)| !cancelled.contains(call));
         let ends = left.map(|(_, drive)| api.post("/drives/end", json!({ "driveId": drive })));
-        for ended in futures_util::future::join_all(ends).await {
+        let mut ends = stream::iter(ends).buffer_unordered(8);
+        while let Some(ended) = ends.next().await {
             assert!(matches!(ended.expect("it is there").status, 200 | 202));
         }
         open.is_empty().then_some(())

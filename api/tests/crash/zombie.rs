@@ -17,7 +17,8 @@ async fn place(api: &Api, count: usize) -> Vec<Ride> {
     let answers = futures_util::future::join_all(placing).await;
     let rides = answers.into_iter().zip(0..).map(|(answer, number)| {
         let answer = answer.expect("it is there");
-        assert!(matches!(answer.status, 201 | 504), "{}", answer.body);
+        // Whose first attempt was lost has one more, and may not be paid.
+        assert!(matches!(answer.status, 201 | 503 | 504), "{}", answer.body);
         let plan = if number % 2 == 0 { Plan::End } else { Plan::Cancel };
         let call = answer.body["callId"].as_i64().expect("a call has a number");
         Ride { plan, call, placed: answer.status, finished: None }
@@ -26,7 +27,7 @@ async fn place(api: &Api, count: usize) -> Vec<Ride> {
 }
 
 async fn cancel(api: &Api, rides: &mut [Ride]) {
-    for ride in rides.iter_mut().filter(|ride| ride.plan == Plan::Cancel) {
+    for ride in rides.iter_mut().filter(|ride| ride.plan == Plan::Cancel && ride.placed != 503) {
         let answer = api.post("/calls/cancel", json!({ "callId": ride.call })).await;
         let status = answer.expect("it is there").status;
         assert!(matches!(status, 200 | 202), "{status}");
@@ -47,17 +48,20 @@ async fn fall_asleep(
     loop {
         let api = heir.clone();
         placing.push(tokio::spawn(async move { place(&api, 12).await }));
-        until("charges of the one are under way", async || {
-            (town.in_flight(&worker, "charge_fare").await.len() >= 2).then_some(())
+        let seen = until("charges of the one are under way, or none any more", async || {
+            let seen = town.in_flight(&worker, "charge_fare").await.len() >= 2;
+            (seen || placing.iter().all(JoinHandle::is_finished)).then_some(seen)
         })
         .await;
-        sleeper.signal("-STOP");
-        let caught = town.in_flight(&worker, "charge_fare").await;
-        if !caught.is_empty() {
-            return (placing, caught);
+        if seen {
+            sleeper.signal("-STOP");
+            let caught = town.in_flight(&worker, "charge_fare").await;
+            if !caught.is_empty() {
+                return (placing, caught);
+            }
+            // It fell asleep too late.
+            sleeper.signal("-CONT");
         }
-        // It fell asleep too late.
-        sleeper.signal("-CONT");
         assert!(placing.len() < 20, "it is never caught");
     }
 }

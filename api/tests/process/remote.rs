@@ -138,6 +138,7 @@ async fn a_worker_that_is_killed_in_the_middle_is_followed_by_another_and_the_sa
     arrive(&server, "trip-1");
     let (exit, said) = server.says(&["wf", "result", "trip-1", "--wait", "60s"]);
     assert_eq!(exit, Some(0), "{said}");
+    until("it has said all of it", || other.said("begins").len() >= 4);
     let begun = other.said("begins");
     assert!(begun[0].contains("mark_call attempt 2 of"), "{begun:?}");
     assert_eq!(begun.len(), 4, "marked again, and then three more: {begun:?}");

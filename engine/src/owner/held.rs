@@ -29,7 +29,7 @@
 //! [`Ledger::ring`]: hansom_core::Ledger::ring
 //! [`Ledger::doubt`]: hansom_core::Ledger::doubt
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +52,10 @@ const GROWTH: u32 = 32;
 /// When the alarm of a step rings, its run, and the step.
 pub(super) type Alarm = (Timestamp, Uuid, Seq);
 
-/// Steps that are held back, by activity. No line is empty.
+/// Steps that are held back, by activity: in an order, so that a simulation can be repeated. No
+/// line is empty.
 #[derive(Default)]
-pub(super) struct Held(HashMap<String, Line>);
+pub(super) struct Held(BTreeMap<String, Line>);
 
 struct Line {
     waiting: BTreeMap<Alarm, Arc<Address>>,

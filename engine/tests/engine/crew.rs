@@ -18,6 +18,9 @@ use uuid::Uuid;
 use crate::kit::{Charge, No, Notify, Refund, Ride, Trip};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
+/// A worker's clock is behind by what the answer to its last look took: what it times may be over
+/// so much sooner by a clock that is not.
+pub(crate) const LAG: Duration = Duration::from_millis(100);
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {

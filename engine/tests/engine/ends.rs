@@ -126,7 +126,7 @@ async fn a_start_through_another_process_brings_its_deadline_and_a_repetition_no
     shared_out(&sql, &[8, 8]).await;
     let plan = Plan::default().act("a").go();
     for id in (0..12).map(|n| format!("t{n}")) {
-        let run = start_until(&here, &id, &plan, 1_500).await;
+        let run = start_until(&here, &id, &plan, 5_000).await;
         assert_eq!(start_until(&there, &id, &plan, 600_000).await, run);
     }
     for id in (0..12).map(|n| format!("t{n}")) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hansom_core::{Event, OnUnknown, Status, UndoStatus};
 use hansom_engine::Client;
 
-use crate::crew::{Process, audit, count, parent, sql, until};
+use crate::crew::{LAG, Process, audit, count, parent, sql, until};
 use crate::kit::{SOON, fresh};
 use crate::plan::{Care, Plan, Planned, becomes, end, left, mortal_at, short, worker};
 use crate::stage::{Rule, Stage};
@@ -134,13 +134,13 @@ async fn the_limit_of_all_attempts_cuts_attempts_and_waits() {
     client.start::<Planned>("hangs", &plan).await.unwrap();
     assert_eq!(end(&client, "hangs").await, Status::Failed);
     let hung = took(&client, "hangs").await;
-    assert!((3_000..8_000).contains(&hung.as_millis()), "{hung:?}");
+    assert!((3_000..8_000).contains(&(hung + LAG).as_millis()), "{hung:?}");
     assert_eq!((stage.count("do a"), stage.count("undo a")), (1, 1));
     stage.always("do a", Rule::After(Duration::from_millis(1_200)));
     client.start::<Planned>("fails", &plan).await.unwrap();
     assert_eq!(end(&client, "fails").await, Status::Failed);
     let failed = took(&client, "fails").await;
-    assert!((1_200..8_000).contains(&failed.as_millis()), "{failed:?}");
+    assert!((1_200..8_000).contains(&(failed + LAG).as_millis()), "{failed:?}");
     assert!((2..=4).contains(&stage.count("do a")), "of ten attempts: {}", stage.count("do a"));
     worker.drain().await;
 }
@@ -174,7 +174,8 @@ async fn a_service_says_when_to_come_back_and_a_handler_that_panics_has_failed()
     assert_eq!(end(&client, "t").await, Status::Completed);
     let attempts = stage.of("do a");
     assert_eq!(attempts.len(), 3);
-    assert!(attempts[2].at - attempts[1].at >= wait, "the service is not called before that");
+    let waited = attempts[2].at - attempts[1].at;
+    assert!(waited + LAG >= wait, "the service is not called before that: {waited:?}");
     let history = client.history("t", None, 100).await.unwrap().items;
     let failed = history.iter().filter_map(|event| match &event.what {
         Event::AttemptFailed { reason, retry_at, .. } => {

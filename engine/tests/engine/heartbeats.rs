@@ -230,7 +230,7 @@ async fn an_earlier_attempt_does_not_speak_for_a_later_one() {
     sqlx::query(later).execute(&sql).await.unwrap();
     let reached = counter.reached.load(Ordering::SeqCst);
     until("the first has said more", async || {
-        counter.reached.load(Ordering::SeqCst) > reached + 30
+        counter.reached.load(Ordering::SeqCst) > reached + 10
     })
     .await;
     one.drain().await;

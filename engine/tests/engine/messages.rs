@@ -10,7 +10,7 @@ use hansom_core::{
     Workflows,
 };
 use hansom_engine::{Client, ClientError, Filter, SignalRequest, StartRequest, Worker};
-use hansom_postgres::testing::TestDatabase;
+use hansom_postgres::testing::{PATIENCE, TestDatabase};
 use serde::{Deserialize, Serialize};
 
 use crate::crew::{audit, count, shared_out, sql, until};
@@ -92,7 +92,7 @@ async fn worker(database: &TestDatabase) -> (Worker, Client) {
 
 async fn close(client: &Client, id: &str) -> Sum {
     client.signal(id, &Word("close".to_owned()), None).await.unwrap();
-    client.result(id, SOON).await.unwrap().output.unwrap().decode().unwrap()
+    client.result(id, PATIENCE).await.unwrap().output.unwrap().decode().unwrap()
 }
 
 #[tokio::test]

@@ -243,10 +243,14 @@ async fn what_an_owner_was_killed_before_it_could_withdraw_the_next_one_withdraw
     ] {
         sqlx::query(statement).execute(&sql).await.unwrap();
     }
+    let connections = "select count(*) from pg_stat_activity where datname = current_database()";
+    let before = count(&sql, connections).await;
     let process = Process::of(&database, "remote::a_process_that_offers");
     let unwinds = "select count(*) from hansom.workflow where status = 1";
     until("it unwinds", async || count(&sql, unwinds).await == 1).await;
     process.kill();
+    // What it had sent is carried out all the same.
+    until("its connections are gone", async || count(&sql, connections).await <= before).await;
     sqlx::query("drop trigger refuse on hansom.task").execute(&sql).await.unwrap();
     let waiting = "select count(*) from hansom.task where state = 0 and not cancelled";
     assert_eq!(count(&sql, waiting).await, 1, "nobody has withdrawn it yet");

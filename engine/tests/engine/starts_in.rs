@@ -158,10 +158,12 @@ async fn sql_finds_the_partition_of_every_id_that_rust_does() {
             (0..length).map(|_| allowed[random.random_range(0..allowed.len())]).collect()
         })
         .collect();
-    let started = sqlx::query(
-        "select hansom.start_workflow(id, 'roll', '1') from unnest($1::text[]) as i (id)",
-    );
-    started.bind(Vec::from_iter(&ids)).execute(&sql).await.unwrap();
+    for some in Vec::from_iter(&ids).chunks(500) {
+        let started = sqlx::query(
+            "select hansom.start_workflow(id, 'roll', '1') from unnest($1::text[]) as i (id)",
+        );
+        started.bind(some).execute(&sql).await.unwrap();
+    }
     let parts = "select count(distinct part) from hansom.workflow";
     assert_eq!(count(&sql, parts).await, 16);
     for id in &ids {

@@ -103,11 +103,11 @@ async fn partitions_are_handed_over_only_when_what_was_written_is_committed() {
 async fn an_attempt_under_way_is_waited_for_when_a_worker_drains() {
     let (database, world) = (fresh().await, World::default());
     let sql = sql(database.url()).await;
-    let (one, client) = worker(&database, &world).await;
+    let (one, client) = worker_with(&database, LONG, &world).await;
     world.slow(700);
     client.start::<Trip>("t1", &AT_ONCE).await.unwrap();
     until("the charge is under way", async || world.attempts() == 1).await;
-    let (two, other) = worker(&database, &world).await;
+    let (two, other) = worker_with(&database, LONG, &world).await;
     one.drain().await;
     assert_eq!(other.result("t1", SOON).await.unwrap().status, Status::Completed);
     assert_eq!(world.attempts(), 2, "one charge, one notification");

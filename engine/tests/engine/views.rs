@@ -13,7 +13,7 @@ use hansom_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::crew::{LEASE, audit, count, sql, until};
+use crate::crew::{LEASE, audit, count, held, sql, until};
 use crate::kit::{Arrive, Charge, Name, Notify, Refund, Ride, Roll, SOON, Trip, World, fresh};
 
 /// By its patience.
@@ -338,7 +338,7 @@ async fn whoever_follows_the_changes_misses_none_whatever_order_transactions_end
     let from = from.cursor;
     assert_eq!(changes(&client, &from, 9).await.0, Vec::<i64>::new());
     // An earlier transaction that ends later.
-    let mut slow = sql.begin().await.unwrap();
+    let mut slow = held(&sql).await;
     let touch = "update hansom.view set xact = pg_current_xact_id()::text::bigint where key = 1";
     sqlx::query(touch).execute(&mut *slow).await.unwrap();
     for count in 2..=4 {

@@ -1,5 +1,7 @@
 //! One commit of one lane: one round trip, whatever it carries.
 
+mod apart;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

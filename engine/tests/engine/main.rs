@@ -22,6 +22,7 @@ mod open;
 mod outcomes;
 mod plan;
 mod queries;
+mod refused;
 mod registry;
 mod relay;
 mod remote;

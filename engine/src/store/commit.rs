@@ -1,7 +1,5 @@
 //! One commit of one lane: one round trip, whatever it carries.
 
-mod apart;
-
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

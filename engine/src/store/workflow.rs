@@ -153,24 +153,6 @@ pub(crate) async fn run(
     .await
 }
 
-/// A run of which no more is known. Looks at all of its partition.
-pub(crate) async fn some_run(
-    pool: &Pool,
-    part: Part,
-    run: Uuid,
-) -> Result<Option<Row>, sqlx::Error> {
-    sqlx::query_as!(
-        Row,
-        r#"select part, namespace, workflow_id, run_no, run, type as workflow_type, status, undo,
-                hot, started_at, closed_at, labels as "labels: _", lost
-         from hansom.workflow where part = $1 and run = $2"#,
-        part,
-        run,
-    )
-    .fetch_optional(pool)
-    .await
-}
-
 /// A worker is lost in the body of this run. Nothing is written of one whose start was not
 /// committed: nobody was told that it is started.
 pub(crate) async fn is_lost_in(pool: &Pool, run: &Address) -> Result<(), sqlx::Error> {

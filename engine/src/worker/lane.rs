@@ -307,7 +307,7 @@ impl Lane {
     fn committed(&mut self, fate: Fate) {
         let lost = match fate {
             Fate::Done(lost) => lost,
-            Fate::Fenced | Fate::Apart => {
+            Fate::Fenced => {
                 tracing::warn!(lane = self.index, "fenced");
                 self.commits.idle = None;
                 self.forget_all();

@@ -22,7 +22,6 @@ mod open;
 mod outcomes;
 mod plan;
 mod queries;
-mod refused;
 mod registry;
 mod relay;
 mod remote;

@@ -71,8 +71,7 @@ pub enum StuckReason {
     Payload,
     /// An undo ran out of attempts; it stays owed.
     UndoExhausted,
-    /// It takes its workers down: they were lost in it again and again, or the database refuses
-    /// what it writes.
+    /// The workers that ran it were lost again and again.
     Poison,
     /// This binary has no workflow of that type.
     UnknownType,

@@ -54,7 +54,7 @@ pub use rebuild::{RebuildReport, rebuild};
 pub use registry::Registry;
 pub use settings::Settings;
 pub use sqlx;
-pub use statuses::statuses;
+pub use statuses::{statuses, statuses_of_runs};
 pub use store::{connect, measure, migrate, migrator};
 pub use task::{ActivityInfo, ClaimRequest, Task, TaskBeat, TaskError, TaskToken};
 pub use transaction::{TransactionHandler, TransactionHandlers};

@@ -13,8 +13,10 @@ use crate::StoreError;
 /// What the services have on account of one workflow.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Holding {
-    /// The workflow.
+    /// The workflow, as the façade calls it.
     pub workflow_id: String,
+    /// Its run, where the books know it: who starts one otherwise may call it otherwise.
+    pub run: Option<String>,
     /// What is counted: `KRW`, in whole won, or `points`.
     pub currency: String,
     /// What was taken.

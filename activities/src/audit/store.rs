@@ -34,29 +34,30 @@ with paid as (
            case when h.state = 'held' then 'bike ' || h.bike_id end as held
     from bike.reservation r left join bike.hold h using (reserve_no)
 )
-select 'taxisvc.call.' || call_id as workflow_id, 'KRW' as currency,
+select 'taxisvc.call.' || call_id as workflow_id, coalesce(p.run, d.run) as run, 'KRW' as currency,
        coalesce(p.taken, 0)::bigint as taken, coalesce(p.given_back, 0)::bigint as given_back,
        coalesce(case when d.status = 'end' then d.fare end, 0)::bigint as earned,
        case when d.status = 'start' then 'drive ' || d.drive_id end as held,
        null::text as kept
 from (
-    select call_id, sum(fare) filter (where kind = 'charge') as taken,
+    select call_id, max(run) filter (where kind = 'charge') as run,
+           sum(fare) filter (where kind = 'charge') as taken,
            sum(fare) filter (where kind = 'refund') as given_back
     from taxisvc.payment group by call_id
 ) p full join taxisvc.drive d using (call_id)
 where p.taken is not null or d.drive_id is not null
 union all
-select workflow_id, 'KRW', coalesce(taken, 0)::bigint, coalesce(given_back, 0)::bigint,
+select workflow_id, null, 'KRW', coalesce(taken, 0)::bigint, coalesce(given_back, 0)::bigint,
        coalesce(earned, 0)::bigint, held, null
 from paid full join bought using (workflow_id)
 where taken is not null or earned is not null or held is not null
 union all
-select workflow_id, 'points', coalesce(taken, 0)::bigint, coalesce(given_back, 0)::bigint,
+select workflow_id, null, 'points', coalesce(taken, 0)::bigint, coalesce(given_back, 0)::bigint,
        coalesce(case when status = '사용완료' then taken end, 0)::bigint, held, null
 from spent full join reserved using (workflow_id)
 where taken is not null or held is not null
 union all
-select 'move.order.' || order_id, 'KRW', 0, 0, 0, null, 'mover ' || plate
+select 'move.order.' || order_id, null, 'KRW', 0, 0, 0, null, 'mover ' || plate
 from move.moverassign where status = '할당확정'";
 
 /// Balances that are not what their entries add up to.

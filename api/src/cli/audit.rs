@@ -8,7 +8,8 @@ use hansom_activities::StoreError;
 use hansom_activities::audit::{Holding, Holdings};
 use hansom_core::Status;
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::output::{self, Format};
 use super::{CliError, Exit, database, home};
@@ -93,11 +94,8 @@ async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
         if page.is_empty() {
             break;
         }
-        let ids: Vec<_> = page.iter().map(|holding| holding.workflow_id.clone()).collect();
-        let statuses = hansom_engine::statuses(holdings.transaction(), &ids).await?;
-        for holding in page {
+        for (holding, status) in judged(holdings.transaction(), page).await? {
             report.sagas += 1;
-            let status = statuses.get(&holding.workflow_id).copied();
             report.count(&holding, status);
             if let Some(detail) = breach(&holding, status) {
                 report.breach(Some(holding.workflow_id), detail, limit);
@@ -108,6 +106,34 @@ async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
         report.breach(None, detail, limit);
     }
     Ok(report)
+}
+
+/// Each with the status of its workflow, whatever that is called by who started it.
+async fn judged(
+    transaction: &mut PgConnection,
+    mut page: Vec<Holding>,
+) -> Result<Vec<(Holding, Option<Status>)>, StoreError> {
+    let runs: Vec<_> = page.iter().filter_map(run_of).collect();
+    let of_runs = hansom_engine::statuses_of_runs(transaction, &runs).await?;
+    let mut found: Vec<_> = page
+        .iter_mut()
+        .map(|holding| {
+            let (id, status) = of_runs.get(&run_of(holding)?)?;
+            holding.workflow_id.clone_from(id);
+            Some(*status)
+        })
+        .collect();
+    let left = page.iter().zip(&found).filter(|(_, found)| found.is_none());
+    let ids: Vec<_> = left.map(|(holding, _)| holding.workflow_id.clone()).collect();
+    let of_ids = hansom_engine::statuses(transaction, &ids).await?;
+    for (holding, found) in page.iter().zip(&mut found) {
+        *found = found.or_else(|| of_ids.get(&holding.workflow_id).copied());
+    }
+    Ok(page.into_iter().zip(found).collect())
+}
+
+fn run_of(holding: &Holding) -> Option<Uuid> {
+    holding.run.as_deref().and_then(|run| Uuid::parse_str(run).ok())
 }
 
 /// What is wrong with what is on account of one saga, if anything is.

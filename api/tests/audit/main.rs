@@ -74,6 +74,34 @@ async fn what_is_charged_is_earned_given_back_or_under_way_and_what_is_not_is_na
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_started_under_an_id_of_ones_own_is_found_by_its_run() {
+    let database = migrated().await;
+    let server = Server::start(database.url());
+    for (id, call) in [("trip-7", 7), ("trip-8", 8)] {
+        let input =
+            json!({ "call_id": call, "user_id": "1", "user_name": "nana", "distance": 2000 });
+        let start = json!({ "type": "taxi_call", "id": id, "input": input });
+        let started = server.post("/v1/workflows", start).await;
+        assert_eq!(started.status, 201, "{started:?}");
+        server.until(&format!("/calls/{call}"), |call| call["callStatus"] == "driveStart").await;
+    }
+    assert_eq!(server.post("/v1/workflows/trip-8/cancel", json!({})).await.status, 202);
+    server.until("/v1/workflows/trip-8", |trip| trip["status"] == "cancelled").await;
+    let (exit, report) = audit(database.url());
+    let totals = json!({
+        "charged": 400_000, "given_back": 200_000, "completed": 0, "under_way": 200_000,
+        "difference": 0,
+    });
+    assert_eq!((exit, &report["totals"]["KRW"]), (Some(0), &totals), "{report}");
+    let pool = PgPool::connect(database.url()).await.expect("it answers");
+    let mistake = "delete from taxisvc.payment where call_id = 8 and kind = 'refund'";
+    sqlx::raw_sql(mistake).execute(&pool).await.expect("it is done");
+    let (exit, report) = audit(database.url());
+    let breach = "it is cancelled, and 200000 KRW charged, 0 given back, 0 earned";
+    assert_eq!((exit, found(&report)), (Some(6), vec![(Some("trip-8"), breach)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ride_that_is_paid_at_its_end_is_earned_and_a_taxi_of_a_cancelled_one_is_free() {
     let database = migrated().await;
     let server =

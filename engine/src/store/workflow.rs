@@ -86,6 +86,21 @@ pub(crate) async fn statuses(
     Ok(rows.into_iter().map(|row| (row.workflow_id, status_of(row.status))).collect())
 }
 
+/// The workflow ids and statuses of these runs; nothing of one that is not there.
+pub(crate) async fn statuses_of_runs(
+    db: impl PgExecutor<'_>,
+    runs: &[Uuid],
+) -> Result<Vec<(Uuid, (String, Status))>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "select run, workflow_id, status from hansom.workflow
+         where hot in (true, false) and run = any ($1)",
+        runs,
+    );
+    let rows = rows.fetch_all(db).await?;
+    let found = rows.into_iter().map(|row| (row.run, (row.workflow_id, status_of(row.status))));
+    Ok(found.collect())
+}
+
 /// The latest run of a workflow id.
 pub(crate) async fn latest(
     db: impl PgExecutor<'_>,

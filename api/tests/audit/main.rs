@@ -28,9 +28,11 @@ fn found(report: &Value) -> Vec<(Option<&str>, &str)> {
 async fn what_is_charged_is_earned_given_back_or_under_way_and_what_is_not_is_named() {
     let database = migrated().await;
     let server = Server::start(database.url());
-    for distance in ["20", "30", "101", "40"] {
+    for (id, distance) in [(1, "20"), (2, "30"), (3, "101"), (4, "40")] {
         let call = json!({ "userId": "1", "userName": "nana", "distance": distance });
         assert_eq!(server.post("/calls", call).await.status, 201);
+        // A drive has its number when it is asked for, which may be after the next call.
+        server.until(&format!("/drives/{id}"), |drive| drive["callId"] == id).await;
     }
     server.until("/calls/1", |call| call["callStatus"] == "driveStart").await;
     assert_eq!(server.post("/drives/end", json!({ "driveId": 1 })).await.status, 200);

@@ -12,7 +12,7 @@ use hansom::systems::{Systems, Urls};
 use hansom_engine::{Settings, Worker, connect, migrate};
 use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use tower::ServiceExt;
 
 pub(crate) struct Rig {
@@ -128,8 +128,25 @@ impl Rig {
         body["status"].as_str().expect("a status").to_owned()
     }
 
+    /// Waits until the engine counts something that waits.
+    pub(crate) async fn behind(&self) {
+        let patience = Instant::now() + PATIENCE;
+        while self.api.client().backlog() == 0 {
+            assert!(Instant::now() < patience, "nothing waits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.expect("it answers")
+    }
+
+    /// Until it is rolled back nobody writes into the ledger of taxisvc.
+    pub(crate) async fn hold_ledger(&self) -> Transaction<'static, Postgres> {
+        let mut holding = self.pool.begin().await.expect("it answers");
+        let lock = sqlx::raw_sql("lock table taxisvc.payment in exclusive mode");
+        lock.execute(&mut *holding).await.expect("it is locked");
+        holding
     }
 
     /// Returns when an attempt of one of a workflow's steps has failed.

@@ -18,9 +18,11 @@ fn rebuild(url: &str) -> String {
 async fn rows_that_are_wrong_or_gone_are_made_anew_beside_a_server_and_without_one() {
     let database = migrated().await;
     let mut server = Server::start(database.url());
-    for distance in ["20", "101", "30"] {
+    for (id, distance) in [(1, "20"), (2, "101"), (3, "30")] {
         let call = json!({ "userId": "1", "userName": "nana", "distance": distance });
         assert_eq!(server.post("/calls", call).await.status, 201);
+        // A drive has its number when it is asked for, which may be after the next call.
+        server.until(&format!("/drives/{id}"), |drive| drive["callId"] == id).await;
     }
     let settled = |views: &Value| {
         let views = views["_embedded"]["callViews"].as_array().expect("a list");

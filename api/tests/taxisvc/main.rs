@@ -2,13 +2,21 @@
 //! engine. Each begins with the number it has in the specification.
 
 mod apart;
+#[path = "../canary/mod.rs"]
+mod canary;
 mod owner;
 mod rig;
+
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use self::canary::Canary;
 use self::rig::{Rig, entries};
+
+/// As much of an attempt's 610 ms is no accident of a busy machine.
+const STOOD_STILL: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a1_a_call_is_answered_when_it_is_paid_and_publishes_three_events_in_order() {
@@ -121,19 +129,30 @@ async fn a7_a_declined_payment_is_a_problem_and_leaves_no_drive_and_no_refund() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a8_a_payment_whose_answer_is_slow_once_is_charged_once() {
-    let rig = Rig::start().await;
-    // The first attempt gets no further than the ledger before it is given up on, and then does.
-    let ledger = rig.hold_ledger().await;
-    let recovery = async {
-        let given_up = |history: &Value| history.to_string().contains("attempt_failed");
-        rig.until("/v1/workflows/taxisvc.call.1/history?limit=200", given_up).await;
-        ledger.rollback().await.expect("it is let go");
-    };
-    let (call, ()) = tokio::join!(rig.call("20"), recovery);
-    assert_eq!(call.status, StatusCode::CREATED);
-    assert_eq!(rig.failed_attempts(1).await, 1);
-    assert_eq!(rig.ledger().await, entries([("charge", 200_000)]));
-    rig.stop().await;
+    let canary = Canary::start();
+    // There are two attempts, and one is spent here: a machine that stands still spends the other.
+    for is_last in [false, false, true] {
+        let rig = Rig::start().await;
+        // The first gets no further than the ledger before it is given up on, and then does.
+        let ledger = rig.hold_ledger().await;
+        let recovery = async {
+            let given_up = |history: &Value| history.to_string().contains("attempt_failed");
+            rig.until("/v1/workflows/taxisvc.call.1/history?limit=200", given_up).await;
+            ledger.rollback().await.expect("it is let go");
+        };
+        let asked_at = Instant::now();
+        let (call, ()) = tokio::join!(rig.call("20"), recovery);
+        let stood_still = canary.late(asked_at, Instant::now()) >= STOOD_STILL;
+        if call.status == StatusCode::SERVICE_UNAVAILABLE && stood_still && !is_last {
+            rig.stop().await;
+            continue;
+        }
+        assert_eq!(call.status, StatusCode::CREATED);
+        assert_eq!(rig.failed_attempts(1).await, 1);
+        assert_eq!(rig.ledger().await, entries([("charge", 200_000)]));
+        rig.stop().await;
+        break;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,6 +173,8 @@ async fn a8_a_payment_that_never_answers_in_time_is_payfail_and_what_it_took_goe
 async fn a9_the_gateway_answers_as_the_services_do_and_its_links_stay_where_one_came_in() {
     let rig = Rig::start().await;
     rig.ride().await;
+    // The row of the view comes with a commit of its own.
+    rig.until("/callViews/1", |shown| shown["callStatus"] == "driveStart").await;
     for path in ["/calls", "/drives", "/payments", "/callViews", "/calls/1", "/drives/1"] {
         let (bare, own) = (rig.get(path).await, rig.get(&format!("/taxisvc{path}")).await);
         assert_eq!((bare.status, own.status), (StatusCode::OK, StatusCode::OK), "{path}");

@@ -2,6 +2,8 @@
 //! in the specification.
 
 mod bikes;
+#[path = "../canary/mod.rs"]
+mod canary;
 mod load;
 mod moves;
 #[path = "../processes/mod.rs"]

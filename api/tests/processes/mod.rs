@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hansom_postgres::testing::{PATIENCE, TestDatabase, database};
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 pub(crate) async fn empty_database() -> TestDatabase {
     database("empty", |_| async {}).await
@@ -62,6 +63,18 @@ pub(crate) struct Server {
     http: reqwest::Client,
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
+    /// The port of a service, so that nobody else draws it while the service is dead.
+    held: Option<TcpSocket>,
+}
+
+/// A port that is not listened to, and that no other program is given.
+fn hold_port() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().expect("a socket is free");
+    // Whoever names it may listen there nevertheless.
+    socket.set_reuseaddr(true).expect("it can be shared");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+    let port = socket.local_addr().expect("it has an address").port();
+    (socket, port.to_string())
 }
 
 impl Server {
@@ -76,9 +89,12 @@ impl Server {
         Self::of(command(&args, database), ready)
     }
 
-    /// `hansom service` on a free port.
+    /// `hansom service` on a free port, which it has for as long as the test has the service.
     pub(crate) fn service(name: &str, database: &str) -> Self {
-        Self::service_at(name, "0", database)
+        let (held, port) = hold_port();
+        let mut service = Self::service_at(name, &port, database);
+        service.held = Some(held);
+        service
     }
 
     fn service_at(name: &str, port: &str, database: &str) -> Self {
@@ -95,7 +111,9 @@ impl Server {
     /// Starts it again where it was.
     pub(crate) fn revive(&mut self, name: &str, database: &str) {
         let port = self.url.rsplit(':').next().expect("a port").to_owned();
+        let held = self.held.take();
         *self = Self::service_at(name, &port, database);
+        self.held = held;
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
@@ -168,7 +186,7 @@ impl Server {
                 kept.push('\n');
             }
         });
-        Self { child, url, http: http(), log: kept, reader }
+        Self { child, url, http: http(), log: kept, reader, held: None }
     }
 
     pub(crate) fn ask(&self, args: &[&str]) -> Output {

@@ -20,6 +20,9 @@ use tokio::task::JoinHandle;
 
 const LOOK: Duration = Duration::from_millis(50);
 
+/// For so long what a tap does is waited for before the next one.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// A browser that runs, with a profile of its own.
 pub(crate) struct Running {
     browser: Browser,
@@ -63,6 +66,8 @@ pub(crate) async fn open(chromium: &Path, name: &str) -> (Running, Page) {
         .window_size(1280, 900)
         .user_data_dir(&profile)
         .launch_timeout(PATIENCE)
+        // Who waits for something can look twice.
+        .request_timeout(PATIENCE / 2)
         .arg("disable-gpu")
         .arg("disable-quic")
         .arg("disable-component-update")
@@ -137,13 +142,20 @@ impl Page {
 
     /// Waits until an expression is true, in the page or in the one that comes after it.
     pub async fn until(&self, expression: &str) {
-        let patience = Instant::now() + PATIENCE;
+        assert!(self.within(PATIENCE, expression).await, "it is still not so that {expression}");
+    }
+
+    /// As [`Self::until`], but for so long; whether it came true.
+    async fn within(&self, patience: Duration, expression: &str) -> bool {
+        let end = Instant::now() + patience;
         loop {
             let value = self.page.evaluate_expression(format!("Boolean({expression})")).await;
             if value.is_ok_and(|value| value.value() == Some(&Value::Bool(true))) {
-                return;
+                return true;
             }
-            assert!(Instant::now() < patience, "it is still not so that {expression}");
+            if Instant::now() >= end {
+                return false;
+            }
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -169,7 +181,12 @@ impl Page {
 
     /// Taps the button with this text, once it is there.
     pub async fn tap(&self, text: &str) {
-        self.button(text).await.click().await.expect("it can be tapped");
+        tap(self.button(text).await).await;
+    }
+
+    /// Taps what a selector finds, once it can be seen.
+    pub async fn tap_on(&self, selector: &str) {
+        tap(self.find(selector).await).await;
     }
 
     /// Taps it twice, as fast as a finger is.
@@ -191,18 +208,31 @@ impl Page {
         steady(button).await
     }
 
-    /// Turns the switch of a fault, `payment.decline`, on or off.
+    /// Turns the switch of a fault, `payment.decline`, on where it is off, or off where it is on.
     pub async fn switch(&self, fault: &str, on: bool) {
         let selector = format!("[data-fault='{fault}']");
-        self.find(&selector).await.click().await.expect("it can be tapped");
-        let selector = Value::from(selector);
-        self.until(&format!("document.querySelector({selector}).ariaChecked === '{on}'")).await;
+        let literal = Value::from(selector.as_str());
+        let shows = |on: bool| {
+            format!(
+                "((found) => found?.ariaBusy !== 'true' && found?.ariaChecked === '{on}')\
+                 (document.querySelector({literal}))"
+            )
+        };
+        // What was read before the last tap may be drawn after it: a tap would then do the same again.
+        self.until(&shows(!on)).await;
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            self.tap_on(&selector).await;
+            if self.within(AGAIN, &shows(on)).await {
+                return;
+            }
+            assert!(Instant::now() < patience, "{fault} is still not {on}");
+        }
     }
 
     /// Writes into the field of this name, in place of what is there.
     pub async fn write(&self, name: &str, text: &str) {
-        let field = self.find(&format!("input[name='{name}']")).await;
-        field.click().await.expect("it can be tapped");
+        let field = tap(self.find(&format!("input[name='{name}']")).await).await;
         field.call_js_fn("function() { this.select(); }", false).await.expect("it has a text");
         field.type_str(text).await.expect("it can be written in");
     }
@@ -259,5 +289,27 @@ async fn steady(element: Element) -> Element {
         }
         before = now;
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Taps an element, or what is in it, and again where it has moved from under the finger.
+async fn tap(element: Element) -> Element {
+    let listen = "function() {\
+        this.isTapped = false;\
+        const hit = () => { this.isTapped = true; };\
+        this.addEventListener('click', hit, { capture: true, once: true });\
+    }";
+    let patience = Instant::now() + PATIENCE;
+    let mut element = element;
+    loop {
+        element.call_js_fn(listen, false).await.expect("it is there");
+        element.click().await.expect("it can be tapped");
+        let tapped = element.call_js_fn("function() { return this.isTapped; }", false).await;
+        // What cannot be asked any more has led to another page.
+        if tapped.map_or(true, |tapped| tapped.result.value != Some(Value::Bool(false))) {
+            return element;
+        }
+        assert!(Instant::now() < patience, "every tap goes beside it");
+        element = steady(element).await;
     }
 }

@@ -1,9 +1,10 @@
 //! The services of anycall as processes of their own, killed and started again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use hansom_postgres::testing::PATIENCE;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
@@ -93,23 +94,27 @@ async fn b18_a_hundred_clients_do_not_notice_a_deploy() {
     assert_eq!(old.post("/calls", asked_by(member)).await.status, 201);
     // As a load balancer has it: who is asked, and nobody is asked who is not ready.
     let ready = Arc::new(RwLock::new(old.url.clone()));
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, heard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut clients = JoinSet::new();
     for _ in 0..100 {
-        let (ready, stop) = (Arc::clone(&ready), Arc::clone(&stop));
+        let (ready, stop, heard) = (Arc::clone(&ready), Arc::clone(&stop), Arc::clone(&heard));
         clients.spawn(async move {
             let (http, mut answers) = (http(), Vec::new());
             while !stop.load(Ordering::Relaxed) {
                 let url = ready.read().await;
                 let asked = http.get(format!("{url}/taxiServiceInfos/1")).send().await;
                 answers.push(asked.map(|answer| answer.status().as_u16()));
+                heard.fetch_add(1, Ordering::Relaxed);
                 drop(url);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             answers
         });
     }
-    for _ in 0..2 {
+    let (from, mut deploys) = (Instant::now(), 0);
+    // Where the machine is slow, a few more: there have to be some who could notice.
+    while deploys < 2 || (heard.load(Ordering::Relaxed) < 300 && from.elapsed() < PATIENCE) {
+        deploys += 1;
         let mut new = Server::start_with(database.url(), &flags);
         new.until("/readyz", |well| well["status"] == "ok").await;
         *ready.write().await = new.url.clone();

@@ -58,7 +58,7 @@ async fn a_user_looks_at_what_is_theirs_unless_they_pick_something_else() {
         page.sees(".headline", "The reservation was rejected").await;
         page.write("userId", "10").await;
         page.sees(".headline", "The bike is yours").await;
-        page.find(".past [data-id='2']").await.click().await.expect("it can be tapped");
+        page.tap_on(".past [data-id='2']").await;
         page.sees(".headline", "The reservation was rejected").await;
     })
     .await;

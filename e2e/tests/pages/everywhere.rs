@@ -10,7 +10,7 @@ async fn the_front_page_leads_to_every_system() {
         page.sees("h1", "Sagas you can watch").await;
         let links = page.script("document.querySelectorAll('.card').length").await;
         assert_eq!(links, PAGES.len() - 1);
-        page.find(".card").await.click().await.expect("it can be tapped");
+        page.tap_on(".card").await;
         page.sees("h1", "A taxi, paid in advance").await;
         page.sees(".connection", "Live").await;
     })

@@ -36,7 +36,7 @@ async fn an_order_that_the_manager_cannot_take_is_refused_in_words() {
 async fn an_order_that_may_wait_is_taken_and_goes_on_when_the_manager_is_back() {
     story("move-fallback", PATH, async |page, _| {
         page.switch("movemanage.down", true).await;
-        page.find("input[value=fallback] + span").await.click().await.expect("it can be tapped");
+        page.tap_on("label:has(> input[value=fallback])").await;
         page.tap("Order movers").await;
         page.sees(".headline", "Looking for a mover").await;
         page.switch("movemanage.down", false).await;

@@ -218,7 +218,7 @@ impl Page {
                  (document.querySelector({literal}))"
             )
         };
-        // What was read before the last tap may be drawn after it: a tap would then do the same again.
+        // What was read before the last tap may be drawn after it: a tap then does the same again.
         self.until(&shows(!on)).await;
         let patience = Instant::now() + PATIENCE;
         loop {

@@ -238,6 +238,7 @@ mod tests {
     fn no_sum_of_fares_runs_over() {
         let ride = Holding {
             workflow_id: "a".to_owned(),
+            run: None,
             currency: "KRW".to_owned(),
             taken: i64::MAX,
             given_back: 0,

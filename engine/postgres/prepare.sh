@@ -18,7 +18,7 @@ install() {
     # Others may be installing as well, and mirrors have bad moments.
     patient="-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300"
     # shellcheck disable=SC2086 # several options
-    as_root apt-get $patient update -qq </dev/null || return 1
+    as_root apt-get $patient update -qq </dev/null || say "the lists of packages may be old"
     # shellcheck disable=SC2086 # several packages
     as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
       apt-get $patient install -y -qq --no-install-recommends $1 </dev/null >&2

@@ -15,7 +15,8 @@ use crate::StoreError;
 pub struct Holding {
     /// The workflow, as the façade calls it.
     pub workflow_id: String,
-    /// Its run, where the books know it: who starts one otherwise may call it otherwise.
+    /// Of a `taxi_call`, which stays one run: that run. Who starts one without the façade may
+    /// call it otherwise.
     pub run: Option<String>,
     /// What is counted: `KRW`, in whole won, or `points`.
     pub currency: String,

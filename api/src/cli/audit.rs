@@ -108,7 +108,8 @@ async fn audit(pool: &PgPool, limit: usize) -> Result<Report, StoreError> {
     Ok(report)
 }
 
-/// Each with the status of its workflow, whatever that is called by who started it.
+/// Each with the status of its run, whatever that is called by who started it; or, where the books
+/// have none, of the workflow that has its id.
 async fn judged(
     transaction: &mut PgConnection,
     mut page: Vec<Holding>,
@@ -123,11 +124,11 @@ async fn judged(
             Some(*status)
         })
         .collect();
-    let left = page.iter().zip(&found).filter(|(_, found)| found.is_none());
-    let ids: Vec<_> = left.map(|(holding, _)| holding.workflow_id.clone()).collect();
+    let left = || page.iter().zip(0..).filter(|(holding, _)| run_of(holding).is_none());
+    let ids: Vec<_> = left().map(|(holding, _)| holding.workflow_id.clone()).collect();
     let of_ids = hansom_engine::statuses(transaction, &ids).await?;
-    for (holding, found) in page.iter().zip(&mut found) {
-        *found = found.or_else(|| of_ids.get(&holding.workflow_id).copied());
+    for (holding, index) in left() {
+        found[index] = of_ids.get(&holding.workflow_id).copied();
     }
     Ok(page.into_iter().zip(found).collect())
 }

@@ -107,7 +107,7 @@ async fn sigterm_keeps_what_is_in_flight_and_hands_the_partitions_over_at_once()
     }
     assert_placed(place(&api, 12)).await;
     let (readiness, was_ready) = watch_readiness(&api);
-    let mut calls = Vec::new();
+    let (canary, from, mut calls) = (Canary::start(), Instant::now(), Vec::new());
     loop {
         calls.extend(place(&api, 12));
         let seen = until("attempts of both kinds are under way, or none any more", async || {
@@ -122,7 +122,6 @@ async fn sigterm_keeps_what_is_in_flight_and_hands_the_partitions_over_at_once()
         }
         assert!(calls.len() < 240, "they are never seen under way");
     }
-    let canary = Canary::start();
     leaver.signal("-TERM");
     let told = Instant::now();
     let drives = town.in_flight(&worker, "request_drive").await;
@@ -131,7 +130,7 @@ async fn sigterm_keeps_what_is_in_flight_and_hands_the_partitions_over_at_once()
 
     assert_eq!(leaver.ended().await.code(), Some(0));
     // One that a pause has cut off is tried again after up to two seconds.
-    let stood_still = canary.late(told, Instant::now());
+    let stood_still = canary.late(from, Instant::now());
     assert_placed_or_pending(calls, stood_still > PAUSE).await;
     let left = leaver.log.until("left").await.seen;
     let handed_over = all_owned_by(&town, &heir, left).await;

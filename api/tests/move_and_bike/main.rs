@@ -4,6 +4,8 @@
 mod bikes;
 #[path = "../canary/mod.rs"]
 mod canary;
+#[path = "../ledger/mod.rs"]
+mod ledger;
 mod load;
 mod moves;
 #[path = "../processes/mod.rs"]

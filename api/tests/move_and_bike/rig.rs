@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, Transaction};
 use tower::ServiceExt;
 
+use super::ledger;
+
 pub(crate) struct Rig {
     router: Router,
     api: Arc<Api>,
@@ -143,10 +145,7 @@ impl Rig {
 
     /// Until it is rolled back nobody writes into the ledger of taxisvc.
     pub(crate) async fn hold_ledger(&self) -> Transaction<'static, Postgres> {
-        let mut holding = self.pool.begin().await.expect("it answers");
-        let lock = sqlx::raw_sql("lock table taxisvc.payment in exclusive mode");
-        lock.execute(&mut *holding).await.expect("it is locked");
-        holding
+        ledger::hold(&self.pool).await
     }
 
     /// Returns when an attempt of one of a workflow's steps has failed.

@@ -67,14 +67,18 @@ pub(crate) struct Server {
     held: Option<TcpSocket>,
 }
 
-/// A port that is not listened to, and that no other program is given.
-fn hold_port() -> (TcpSocket, String) {
+/// A port that is not listened to, and that no other program is given. Elsewhere than on Linux
+/// nobody could listen there then: it may be any.
+fn hold_port() -> (Option<TcpSocket>, String) {
+    if !cfg!(target_os = "linux") {
+        return (None, "0".to_owned());
+    }
     let socket = TcpSocket::new_v4().expect("a socket is free");
     // Whoever names it may listen there nevertheless.
     socket.set_reuseaddr(true).expect("it can be shared");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
     let port = socket.local_addr().expect("it has an address").port();
-    (socket, port.to_string())
+    (Some(socket), port.to_string())
 }
 
 impl Server {
@@ -93,7 +97,7 @@ impl Server {
     pub(crate) fn service(name: &str, database: &str) -> Self {
         let (held, port) = hold_port();
         let mut service = Self::service_at(name, &port, database);
-        service.held = Some(held);
+        service.held = held;
         service
     }
 

@@ -4,6 +4,8 @@
 mod apart;
 #[path = "../canary/mod.rs"]
 mod canary;
+#[path = "../ledger/mod.rs"]
+mod ledger;
 mod owner;
 mod rig;
 

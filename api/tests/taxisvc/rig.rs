@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, Transaction};
 use tower::ServiceExt;
 
+use super::ledger;
+
 pub(crate) struct Rig {
     router: Router,
     api: Arc<Api>,
@@ -163,10 +165,7 @@ impl Rig {
 
     /// Until it is rolled back nobody writes into the payment ledger.
     pub(crate) async fn hold_ledger(&self) -> Transaction<'static, Postgres> {
-        let mut holding = self.pool.begin().await.expect("it answers");
-        let lock = sqlx::raw_sql("lock table taxisvc.payment in exclusive mode");
-        lock.execute(&mut *holding).await.expect("it is locked");
-        holding
+        ledger::hold(&self.pool).await
     }
 
     /// Kind and amount of every entry of the payment ledger.
